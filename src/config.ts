@@ -1,0 +1,195 @@
+/**
+ * The only reader of the environment. Every problem is named in one error, by the variable's name
+ * and what was expected; a value is never repeated, because half of them are secrets.
+ */
+import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
+import process from 'node:process';
+import { z } from 'zod';
+import { type Keyring, parseKeyring } from './kernel/crypto.ts';
+import { SetupError } from './kernel/setup-error.ts';
+
+export type Env = Record<string, string | undefined>;
+
+export type Config = {
+  port: number;
+  host: string;
+  databaseUrl: string;
+  redisUrl: string;
+  rootKey: string;
+  encryptionKeys: Keyring;
+  lookupKeys: Keyring;
+  tokenSecret: Uint8Array;
+  metricsToken?: string;
+  /** Failed look-ups of a code that a member, or an address, has in 15 minutes. */
+  lookupBudget: number;
+  trustProxy: boolean | string[];
+  logLevel: string;
+  /** Both servers are ours: set by dev.ts only, never by the environment. */
+  embedded: boolean;
+  /** The key of the sandbox program made in an embedded database, for the playground to fill in. */
+  sandboxKey?: string;
+};
+
+export type Address = Pick<Config, 'port' | 'host'>;
+
+export class ConfigError extends SetupError {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ConfigError';
+  }
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal'];
+
+const required = (expected: string) =>
+  z.string({ error: () => `is not set: expected ${expected}` });
+
+function serverUrl(protocols: string[], example: string) {
+  const expected = `a URL such as ${example}`;
+  return required(expected).refine(
+    (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
+    `expected ${expected}`,
+  );
+}
+
+function wholeNumber(range: { min: number; max: number }, otherwise: number) {
+  const isInside = (text: string) =>
+    /^\d{1,9}$/.test(text) && Number(text) >= range.min && Number(text) <= range.max;
+  return z
+    .string()
+    .refine(isInside, `expected a whole number from ${range.min} to ${range.max}`)
+    .transform(Number)
+    .default(otherwise);
+}
+
+/** An HTTP header carries ASCII and drops spaces at its ends: any other key could never match. */
+const rootKey = required('at least 32 printable characters').regex(
+  /^[\x21-\x7e][\x20-\x7e]{30,}[\x21-\x7e]$/,
+  'expected at least 32 printable ASCII characters, without a space at either end',
+);
+
+const keyring = required('a keyring, id:base64,id:base64 with keys of 32 bytes').transform(
+  (text, context) => {
+    try {
+      return parseKeyring(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+      return z.NEVER;
+    }
+  },
+);
+
+const tokenSecret = required('at least 32 bytes')
+  .refine((text) => Buffer.byteLength(text) >= 32, 'expected at least 32 bytes')
+  .transform((text) => new TextEncoder().encode(text));
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, more] = text.split('/');
+  const family = isIP(address);
+  if (PROXY_NAMES.includes(text)) return true;
+  if (family === 0 || more !== undefined) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && +prefix <= (family === 4 ? 32 : 128));
+}
+
+const trustProxy = z
+  .string()
+  .transform((text): boolean | string[] => {
+    if (text === 'true' || text === 'false') return text === 'true';
+    return text.split(',').map((part) => part.trim());
+  })
+  .refine(
+    (value) => typeof value === 'boolean' || value.every(isNetwork),
+    'expected true, false, or addresses and networks such as 10.0.0.1,192.168.0.0/16',
+  )
+  .default(false);
+
+/** In the order of .env.example, which a test keeps in step. */
+const settings = z.object({
+  PORT: wholeNumber({ min: 0, max: 65_535 }, 4000),
+  HOST: z.string().regex(/^\S+$/, 'expected a host name or an address').default('127.0.0.1'),
+  DATABASE_URL: serverUrl(
+    ['postgresql:', 'postgres:'],
+    'postgresql://user:password@localhost:5432/flash',
+  ),
+  REDIS_URL: serverUrl(['redis:', 'rediss:'], 'redis://localhost:6379'),
+  FLASH_ROOT_KEY: rootKey,
+  FLASH_ENCRYPTION_KEYS: keyring,
+  FLASH_LOOKUP_KEYS: keyring,
+  FLASH_TOKEN_SECRET: tokenSecret,
+  FLASH_METRICS_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'expected printable characters')
+    .optional(),
+  FLASH_LOOKUP_BUDGET: wholeNumber({ min: 1, max: 1_000_000 }, 10),
+  FLASH_TRUST_PROXY: trustProxy,
+  FLASH_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
+});
+
+/** Where the embedded servers keep their data. Not part of Config: the engine itself has no use for it. */
+export const DEFAULT_HOME = '.flash';
+export const variables: readonly string[] = [...Object.keys(settings.shape), 'FLASH_HOME'];
+
+/** `NAME=` in a file, or an empty value passed on by a container, means that it is not set. */
+export function withoutBlanks(env: Env): Record<string, string> {
+  const set = Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== '');
+  return Object.fromEntries(set) as Record<string, string>;
+}
+
+/** The process's environment, and beneath it what an `.env` file in the working directory says. */
+export function readEnvironment(): Record<string, string> {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return withoutBlanks(process.env);
+}
+
+/** For what needs a database and nothing else. */
+export function readDatabaseUrl(env: Env): string {
+  const parsed = settings.pick({ DATABASE_URL: true }).safeParse(withoutBlanks(env));
+  if (!parsed.success) throw refusal(parsed.error.issues);
+  return parsed.data.DATABASE_URL;
+}
+
+export function readConfig(env: Env): Config {
+  const parsed = settings.safeParse(withoutBlanks(env));
+  if (!parsed.success) throw refusal(parsed.error.issues);
+  const { data } = parsed;
+  return {
+    port: data.PORT,
+    host: data.HOST,
+    databaseUrl: data.DATABASE_URL,
+    redisUrl: data.REDIS_URL,
+    rootKey: data.FLASH_ROOT_KEY,
+    encryptionKeys: data.FLASH_ENCRYPTION_KEYS,
+    lookupKeys: data.FLASH_LOOKUP_KEYS,
+    tokenSecret: data.FLASH_TOKEN_SECRET,
+    ...(data.FLASH_METRICS_TOKEN === undefined ? {} : { metricsToken: data.FLASH_METRICS_TOKEN }),
+    lookupBudget: data.FLASH_LOOKUP_BUDGET,
+    trustProxy: data.FLASH_TRUST_PROXY,
+    logLevel: data.FLASH_LOG_LEVEL,
+    embedded: false,
+  };
+}
+
+/**
+ * Refuses what `willBeMade` (the names that embedded servers are going to fill in) cannot put right,
+ * before any server has been started for nothing.
+ */
+export function checkConfig(env: Env, willBeMade: readonly string[]): Address {
+  const set = withoutBlanks(env);
+  const issues = settings.safeParse(set).error?.issues.filter(({ path: [name] }) => {
+    return set[String(name)] !== undefined || !willBeMade.includes(String(name));
+  });
+  if (issues && issues.length > 0) throw refusal(issues);
+  const { PORT, HOST } = settings.pick({ PORT: true, HOST: true }).parse(set);
+  return { port: PORT, host: HOST };
+}
+
+function refusal(issues: readonly z.core.$ZodIssue[]): ConfigError {
+  return new ConfigError(issues.map(describe).join('\n'));
+}
+
+function describe({ path: [name], message }: z.core.$ZodIssue): string {
+  const colon = message.startsWith('is not set') ? '' : ':';
+  return `${String(name)}${colon} ${message}`;
+}

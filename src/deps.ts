@@ -1,0 +1,74 @@
+/** The composition root: what every command is given, opened once in a process. */
+import { Redis } from 'ioredis';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Config } from './config.ts';
+import { type Clock, systemClock } from './kernel/clock.ts';
+import { type Random, systemRandom } from './kernel/crypto.ts';
+import { type Db, openDb } from './kernel/db.ts';
+import { type Logger, openLog } from './kernel/log.ts';
+import { SetupError } from './kernel/setup-error.ts';
+
+/** Whoever measures something registers it here, and /metrics shows it. */
+export type Metrics = Registry;
+
+export type Deps = {
+  config: Config;
+  db: Db;
+  redis: Redis;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  metrics: Metrics;
+};
+
+export type OpenDeps = Deps & { close(): Promise<void> };
+
+const REDIS_PATIENCE_MS = 1000;
+const REDIS_BACKOFF_MS = 2000;
+
+/** Throws a SetupError when the database does not answer or has not been migrated. */
+export async function openDeps(config: Config): Promise<OpenDeps> {
+  const log = openLog(config.logLevel);
+  const db = openDb(config.databaseUrl);
+  try {
+    await checkDatabase(db);
+  } catch (error) {
+    await db.$disconnect();
+    throw error;
+  }
+  const redis = openRedis(config.redisUrl, log);
+  const metrics = new Registry();
+  collectDefaultMetrics({ register: metrics });
+  const close = async () => {
+    redis.disconnect();
+    await db.$disconnect();
+  };
+  return { config, db, redis, clock: systemClock, random: systemRandom, log, metrics, close };
+}
+
+/** Fails within about a second when Redis is away, so that whoever asks can refuse instead of wait. */
+function openRedis(url: string, log: Logger): Redis {
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: 1,
+    connectTimeout: REDIS_PATIENCE_MS,
+    commandTimeout: REDIS_PATIENCE_MS,
+    retryStrategy: (times) => Math.min(times * 50, REDIS_BACKOFF_MS),
+  });
+  redis.on('error', (error) => log.warn({ err: error }, 'Redis is away'));
+  return redis;
+}
+
+async function checkDatabase(db: Db): Promise<void> {
+  let isMigrated: boolean | undefined;
+  try {
+    const rows = await db.$queryRaw<{ found: boolean }[]>`
+      SELECT to_regclass('installed_functions') IS NOT NULL AS found`;
+    isMigrated = rows[0]?.found;
+  } catch (error) {
+    throw new SetupError(
+      'DATABASE_URL: the server did not answer, or refused the user or the database',
+      { cause: error },
+    );
+  }
+  if (!isMigrated) throw new SetupError('the database is empty: run `npm run migrate` first');
+}
