@@ -2,6 +2,7 @@
 import { Redis } from 'ioredis';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from './config.ts';
+import { type HotQueues, openHotQueues } from './coupons/index.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
 import { type Random, systemRandom } from './kernel/crypto.ts';
 import { type Db, openDb } from './kernel/db.ts';
@@ -19,6 +20,7 @@ export type Deps = {
   random: Random;
   log: Logger;
   metrics: Metrics;
+  hot: HotQueues;
 };
 
 export type OpenDeps = Deps & { close(): Promise<void> };
@@ -43,7 +45,9 @@ export async function openDeps(config: Config): Promise<OpenDeps> {
     redis.disconnect();
     await db.$disconnect();
   };
-  return { config, db, redis, clock: systemClock, random: systemRandom, log, metrics, close };
+  const clock = systemClock;
+  const random = systemRandom;
+  return { config, db, redis, clock, random, log, metrics, hot: openHotQueues(db), close };
 }
 
 /** Fails within about a second when Redis is away, so that whoever asks can refuse instead of wait. */

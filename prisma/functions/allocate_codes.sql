@@ -1,0 +1,59 @@
+-- Binds one AVAILABLE code of a pool to each item, as far as there are any that nobody else is taking.
+-- `p_after` only saves work: the scan starts behind the code that this process took last, so that it
+-- does not wade through the dead index entries at the head of the queue; what lies before it is looked
+-- at when the rest does not suffice. The caller holds the identity locks and shares the pool's lock.
+CREATE OR REPLACE FUNCTION allocate_codes(
+  p_program uuid, p_pool uuid, p_items claim_item[], p_after uuid, p_now timestamptz)
+RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_wanted int := cardinality(p_items);
+  v_free uuid[];
+  v_taken int;
+BEGIN
+  v_free := ARRAY(
+    SELECT id FROM codes
+    WHERE program_id = p_program AND pool_id = p_pool AND status = 'AVAILABLE' AND id > p_after
+    ORDER BY id LIMIT v_wanted FOR UPDATE SKIP LOCKED);
+  IF cardinality(v_free) < v_wanted THEN
+    v_free := v_free || ARRAY(
+      SELECT id FROM codes
+      WHERE program_id = p_program AND pool_id = p_pool AND status = 'AVAILABLE' AND id <= p_after
+      ORDER BY id LIMIT v_wanted - cardinality(v_free) FOR UPDATE SKIP LOCKED);
+  END IF;
+  IF cardinality(v_free) = 0 THEN
+    RETURN '{}';
+  END IF;
+
+  UPDATE codes c SET status = 'ALLOCATED', allocated_at = p_now, revealed_at = p_now,
+    member_id = i.member_id, owner_match = i.owner_match, claim_email = i.email,
+    claim_key = i.claim_key, asked_pool_id = nullif(i.asked_pool_id, p_pool)
+  FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
+    code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys)
+  WHERE c.program_id = p_program AND c.id = i.code_id AND c.status = 'AVAILABLE';
+  GET DIAGNOSTICS v_taken = ROW_COUNT;
+  IF v_taken <> cardinality(v_free) THEN
+    RAISE EXCEPTION 'allocated % codes instead of %', v_taken, cardinality(v_free);
+  END IF;
+
+  -- A fallback pool's code counts in both pools. The lowest free slot; the limit was judged before.
+  INSERT INTO claims (program_id, pool_id, claimant, slot, code_id)
+  SELECT p_program, pool.id, who.claimant, (
+      SELECT min(s) FROM generate_series(1, 1000) s WHERE NOT EXISTS (
+        SELECT FROM claims l WHERE l.program_id = p_program AND l.pool_id = pool.id
+          AND l.claimant = who.claimant AND l.slot = s)),
+    i.code_id
+  FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
+    code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys)
+  CROSS JOIN LATERAL (SELECT DISTINCT id FROM (VALUES (p_pool), (i.asked_pool_id)) v(id)) pool
+  CROSS JOIN LATERAL (SELECT coalesce('member:' || i.member_id, 'mailbox:' || mailbox_of(i.email))
+    AS claimant) who;
+
+  INSERT INTO code_reveals (program_id, code_id, kind, actor, at)
+  SELECT p_program, i.code_id, 'CLAIM', i.actor, p_now
+  FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
+    code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys);
+
+  RETURN ARRAY(SELECT ROW(i.ord, 'CLAIMED', i.code_id, NULL)::claim_result
+    FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
+      code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys));
+END $$;

@@ -1,0 +1,59 @@
+-- Claims that arrived together, in one transaction. It never waits and never fails for one item: an
+-- item whose lock or row is taken is answered AGAIN, and comes back with a later call.
+--
+-- Locks: IDENTITY (tried, in sorted order), POOL shared (tried), code rows (skipped when locked).
+-- Outcomes: HELD (the code that this identity has already), CLAIMED, AGAIN, TOP_UP (with the pool to
+-- mint for), NO_SUCH_POOL, NO_SUCH_MEMBER, or a refusal. Items: ord, pool_id, member_id or email,
+-- claim_key, actor. `p_after`: for a pool, the code that this process took last (see allocate_codes).
+DROP FUNCTION IF EXISTS claim_codes(uuid, jsonb, jsonb);
+CREATE FUNCTION claim_codes(p_program uuid, p_items jsonb, p_after jsonb)
+RETURNS TABLE (ord int, outcome text, top_up_pool_id uuid, code codes)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_now timestamptz := program_now(p_program);
+  v_before claim_item[] := claimants_of(p_program, p_items);
+  v_ready int[];
+  v_items claim_item[];
+  v_open claim_item[];
+  v_results claim_result[];
+  v_step record;
+BEGIN
+  v_ready := lock_claims(p_program, v_before);
+
+  -- Read again under the locks: who the claimant is may have changed while they were taken, and then
+  -- there is a key that is not locked.
+  SELECT coalesce(array_agg(i.*::claim_item), '{}') INTO v_items
+  FROM unnest(claimants_of(p_program, p_items)) i
+  JOIN unnest(v_before) b ON b.ord = i.ord AND b.keys = i.keys
+  WHERE i.ord = ANY (v_ready);
+
+  SELECT array_agg(r.*::claim_result) INTO v_results
+  FROM judge_claims(p_program, v_items, v_now) r WHERE r.outcome <> 'OPEN';
+
+  v_open := ARRAY(SELECT i.*::claim_item FROM unnest(v_items) i
+    WHERE i.ord <> ALL (SELECT r.ord FROM unnest(v_results) r) ORDER BY i.ord);
+
+  -- Pool after pool down the chains, the asked ones first. Usually this is one round.
+  FOR v_step IN
+    SELECT chain.depth, chain.pool_id, asked.id AS asked_id
+    FROM (SELECT DISTINCT o.asked_pool_id AS id FROM unnest(v_open) o) asked
+    CROSS JOIN LATERAL pool_chain(p_program, asked.id) chain
+    ORDER BY chain.depth, chain.pool_id
+  LOOP
+    EXIT WHEN cardinality(v_open) = 0;
+    v_results := v_results || claim_from_pool(p_program, v_step.pool_id,
+      ARRAY(SELECT o.*::claim_item FROM unnest(v_open) o WHERE o.asked_pool_id = v_step.asked_id),
+      p_after, v_now);
+    v_open := ARRAY(SELECT o.*::claim_item FROM unnest(v_open) o
+      WHERE o.ord <> ALL (SELECT r.ord FROM unnest(v_results) r) ORDER BY o.ord);
+  END LOOP;
+
+  RETURN QUERY
+  SELECT i.ord, coalesce(r.outcome,
+      CASE WHEN o.ord IS NOT NULL THEN 'POOL_EXHAUSTED' ELSE 'AGAIN' END),
+    r.top_up_pool_id, c
+  FROM unnest(v_before) i
+  LEFT JOIN unnest(v_results) r ON r.ord = i.ord
+  LEFT JOIN codes c ON c.program_id = p_program AND c.id = r.code_id
+  LEFT JOIN unnest(v_open) o ON o.ord = i.ord;
+END $$;

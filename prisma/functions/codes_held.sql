@@ -1,0 +1,16 @@
+-- The codes that count for one claimant in one pool, revoked ones included: a member's by ownership, a
+-- guest's by the address and, for the limit only, by the mailbox. `own` tells whose text may be given.
+CREATE OR REPLACE FUNCTION codes_held(p_program uuid, p_pool uuid, p_member uuid, p_email text)
+RETURNS TABLE (code_id uuid, own boolean) LANGUAGE sql STABLE AS $$
+  SELECT id, true FROM codes
+  WHERE program_id = p_program AND member_id = p_member AND p_pool IN (pool_id, asked_pool_id)
+  UNION ALL
+  SELECT id, true FROM codes
+  WHERE p_member IS NULL AND program_id = p_program AND claim_email = p_email
+    AND p_pool IN (pool_id, asked_pool_id)
+  UNION ALL
+  SELECT l.code_id, false FROM claims l
+  JOIN codes c ON c.program_id = p_program AND c.id = l.code_id
+  WHERE p_member IS NULL AND l.program_id = p_program AND l.pool_id = p_pool
+    AND l.claimant = 'mailbox:' || mailbox_of(p_email) AND c.claim_email <> p_email
+$$;

@@ -1,0 +1,26 @@
+-- What is settled before a code is looked for: a code that is held already is given again, whatever has
+-- become of the pool; a revoked one keeps its place; a pool that issues nothing to this claimant refuses. OPEN: a code may be taken.
+CREATE OR REPLACE FUNCTION judge_claims(p_program uuid, p_items claim_item[], p_now timestamptz)
+RETURNS SETOF claim_result LANGUAGE sql STABLE AS $$
+  SELECT ROW(i.ord,
+    CASE
+      WHEN p.id IS NULL THEN 'NO_SUCH_POOL'
+      WHEN i.member_id IS NULL AND i.email IS NULL THEN 'NO_SUCH_MEMBER'
+      WHEN held.id IS NOT NULL THEN 'HELD'
+      WHEN mine.key_revoked THEN 'CLAIM_LIMIT_REACHED'
+      ELSE coalesce(issue_refusal(p_program, p, i.member_id, mine.count, p_now), 'OPEN') END,
+    held.id, NULL)::claim_result
+  FROM unnest(p_items) i
+  LEFT JOIN pools p ON p.program_id = p_program AND p.id = i.asked_pool_id
+  CROSS JOIN LATERAL (
+    SELECT count(DISTINCT h.code_id), array_agg(h.code_id) FILTER (WHERE h.own) AS own,
+      coalesce(bool_or(c.status = 'REVOKED' AND c.claim_key = i.claim_key), false) AS key_revoked
+    FROM codes_held(p_program, i.asked_pool_id, i.member_id, i.email) h
+    JOIN codes c ON c.program_id = p_program AND c.id = h.code_id) mine
+  LEFT JOIN LATERAL (
+    SELECT c.id FROM codes c
+    WHERE c.program_id = p_program AND c.id = ANY (mine.own)
+      AND c.status IN ('ALLOCATED', 'REDEEMED')
+      AND (p.per_member_limit = 1 OR c.claim_key = i.claim_key)
+    ORDER BY c.owner_match, c.allocated_at, c.id LIMIT 1) held ON true
+$$;

@@ -1,0 +1,47 @@
+-- Redemptions that arrived together, in one transaction. It never waits and never fails for one item.
+--
+-- Locks: ORDER (tried, in sorted order), then the code rows in id order (skipped when locked).
+-- Outcomes: REDEEMED, REPEATED (the same code and order again: the first answer), AGAIN, or a refusal.
+-- Items: ord, hashes (the code's index under every look-up key, hex), order_id, order_amount,
+-- redemption_id, caller_id and owner_id (see code_refusal).
+DROP FUNCTION IF EXISTS redeem_codes(uuid, jsonb);
+CREATE FUNCTION redeem_codes(p_program uuid, p_items jsonb)
+RETURNS TABLE (ord int, outcome text, code codes, redemption redemptions)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_now timestamptz := program_now(p_program);
+  v_found redeem_item[] := redeem_items_of(p_program, p_items);
+  v_ready int[] := lock_redemptions(p_program, v_found);
+  v_items redeem_item[];
+  v_redeemed int;
+BEGIN
+  v_items := judge_redemptions(p_program,
+    ARRAY(SELECT i.*::redeem_item FROM unnest(v_found) i WHERE i.ord = ANY (v_ready)), v_now);
+
+  UPDATE codes c SET status = 'REDEEMED', redeemed_at = v_now,
+    reserved_for = NULL, reserved_until = NULL
+  FROM unnest(v_items) i
+  WHERE c.program_id = p_program AND c.id = i.code_id AND i.outcome = 'REDEEMED'
+    AND c.status = 'ALLOCATED'
+    AND (c.reserved_until IS NULL OR c.reserved_until <= v_now OR c.reserved_for = i.order_id);
+  GET DIAGNOSTICS v_redeemed = ROW_COUNT;
+  IF v_redeemed <> (SELECT count(*) FROM unnest(v_items) i WHERE i.outcome = 'REDEEMED') THEN
+    RAISE EXCEPTION 'redeemed % codes, not as many as were judged to be', v_redeemed;
+  END IF;
+
+  INSERT INTO redemptions (program_id, id, code_id, order_id, order_amount, discount_amount,
+    stackable, redeemed_at)
+  SELECT p_program, i.redemption_id, i.code_id, i.order_id, i.order_amount,
+    discount_of(p, i.order_amount), p.stackable, v_now
+  FROM unnest(v_items) i
+  JOIN codes c ON c.program_id = p_program AND c.id = i.code_id
+  JOIN pools p ON p.program_id = p_program AND p.id = c.pool_id
+  WHERE i.outcome = 'REDEEMED';
+
+  RETURN QUERY
+  SELECT f.ord, coalesce(i.outcome, 'AGAIN'), c, r
+  FROM unnest(v_found) f
+  LEFT JOIN unnest(v_items) i ON i.ord = f.ord
+  LEFT JOIN redemptions r ON r.program_id = p_program AND r.id = i.redemption_id
+  LEFT JOIN codes c ON c.program_id = p_program AND c.id = r.code_id;
+END $$;

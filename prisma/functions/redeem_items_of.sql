@@ -1,0 +1,12 @@
+-- The items of a batch of redemptions with the codes that their look-up hashes name, if any.
+CREATE OR REPLACE FUNCTION redeem_items_of(p_program uuid, p_items jsonb)
+RETURNS redeem_item[] LANGUAGE sql STABLE AS $$
+  SELECT array_agg(ROW(i.ord, c.id, i.order_id, i.order_amount, i.caller_id, i.owner_id,
+    i.redemption_id, NULL)::redeem_item ORDER BY i.ord)
+  FROM jsonb_to_recordset(p_items) AS i(ord int, hashes text[], order_id text,
+    order_amount bigint, caller_id uuid, owner_id uuid, redemption_id uuid)
+  LEFT JOIN LATERAL (
+    SELECT found.id FROM unnest(i.hashes) hash
+    JOIN codes found ON found.program_id = p_program AND found.lookup_hash = decode(hash, 'hex')
+    LIMIT 1) c ON true
+$$;

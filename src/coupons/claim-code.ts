@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Deps } from '../deps.ts';
+import { badInput, Mistake, notFound } from '../kernel/errors.ts';
+import { parse, text } from '../kernel/input.ts';
+import { normaliseEmail } from '../members/index.ts';
+import type { ClaimAnswer, ClaimItem } from './sql/claim-codes.ts';
+import { topUpPool } from './top-up-pool.ts';
+import type { Actor, Code, CouponRefusal, PoolRef, Refused } from './types.ts';
+import { openCode } from './vault.ts';
+
+const PATIENCE_MS = 2_000;
+const PAUSE_MS = 10;
+
+/** Exactly one of `memberId` and `email`. `actor` is who is given the text. */
+export type Claim = PoolRef & {
+  memberId?: string | null | undefined;
+  email?: string | null | undefined;
+  claimKey?: string | null | undefined;
+  actor: Actor;
+};
+
+export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed: boolean };
+
+/**
+ * Gives the claimant one code of the pool, for good: the one that this person already holds, or a free
+ * one. The first hand-out of a code's text is recorded.
+ *
+ * Locks: IDENTITY of everything that could be the same person, POOL shared, one code row.
+ * Refusals: POOL_NOT_ISSUING, NOT_ELIGIBLE, CLAIM_LIMIT_REACHED, POOL_EXHAUSTED, BUSY.
+ * A retry returns the same code, with alreadyClaimed.
+ * Events: none.
+ */
+export async function claimCode(deps: Deps, claim: Claim): Promise<Claimed | Refused> {
+  const item = readClaim(claim);
+  const giveUpAt = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const answer = await submit(deps, { programId: claim.programId, item });
+    if (answer.outcome !== 'TOP_UP') return toResult(deps, answer);
+    if (performance.now() > giveUpAt) return { ok: false, reason: 'BUSY' };
+    const poolId = answer.topUpPoolId as PoolRef['poolId'];
+    const minted = await topUpPool(deps, { programId: claim.programId, poolId });
+    if (minted === 0) await sleep(PAUSE_MS); // another process mints: its codes are about to come
+  }
+}
+
+function readClaim(claim: Claim): ClaimItem {
+  if ((claim.memberId == null) === (claim.email == null))
+    throw badInput('input', 'exactly one of memberId and email');
+  return {
+    poolId: claim.poolId,
+    memberId: claim.memberId ?? undefined,
+    email: claim.email == null ? undefined : normaliseEmail(claim.email),
+    claimKey: parse(text(200).nullish(), claim.claimKey || null, 'input.claimKey') ?? '',
+    actor: claim.actor,
+  };
+}
+
+/** A lock that was not to be had in time is an answer here, not an error: the caller asks again. */
+async function submit(
+  deps: Deps,
+  of: { programId: string; item: ClaimItem },
+): Promise<ClaimAnswer> {
+  try {
+    return await deps.hot.claims.submit(of.programId, of.item);
+  } catch (error) {
+    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
+      return { outcome: 'BUSY', topUpPoolId: null, code: undefined };
+    throw error;
+  }
+}
+
+function toResult(deps: Deps, { outcome, code }: ClaimAnswer): Claimed | Refused {
+  if (outcome === 'NO_SUCH_POOL') throw notFound('input.poolId', 'pool');
+  if (outcome === 'NO_SUCH_MEMBER') throw notFound('input.memberId', 'member');
+  if (!code) return { ok: false, reason: outcome as CouponRefusal };
+  const plaintext = openCode(deps, code);
+  return { ok: true, code, plaintext, alreadyClaimed: outcome === 'HELD' };
+}

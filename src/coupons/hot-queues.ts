@@ -1,0 +1,60 @@
+import { CallLimit, HotQueue } from '../kernel/coalesce.ts';
+import { type Db, retrying } from '../kernel/db.ts';
+import { type ClaimAnswer, type ClaimItem, claimCodesSql } from './sql/claim-codes.ts';
+import { type RedeemAnswer, type RedeemItem, redeemCodesSql } from './sql/redeem-codes.ts';
+
+export type HotQueues = {
+  claims: HotQueue<ClaimItem, ClaimAnswer>;
+  redemptions: HotQueue<RedeemItem, RedeemAnswer>;
+};
+
+const CALLS_IN_FLIGHT = 8;
+const REMEMBERED_POOLS = 10_000;
+const NONE = '00000000-0000-0000-0000-000000000000';
+
+/** The queues of one process: requests that arrive together share a call of a hot function. */
+export function openHotQueues(db: Db): HotQueues {
+  const limit = new CallLimit(CALLS_IN_FLIGHT);
+  return {
+    claims: new HotQueue(claimOperation(db), limit),
+    redemptions: new HotQueue(redeemOperation(db), limit),
+  };
+}
+
+const again = <Answer extends { outcome: string }>(answer: Answer): Answer | 'AGAIN' =>
+  answer.outcome === 'AGAIN' ? 'AGAIN' : answer;
+
+function claimOperation(db: Db) {
+  // Where each pool's queue was last seen to begin: it saves a scan, and nothing depends on it.
+  const last = new Map<string, string>();
+  return {
+    call: async (programId: string, items: ClaimItem[]) => {
+      const after: Record<string, string> = {};
+      for (const { poolId } of items) after[poolId] = last.get(poolId) ?? NONE;
+      const answers = await retrying(() => claimCodesSql(db, { programId, items, after }));
+      if (last.size > REMEMBERED_POOLS) last.clear();
+      for (const { outcome, code } of answers)
+        if (outcome === 'CLAIMED' && code && code.id > (last.get(code.poolId) ?? ''))
+          last.set(code.poolId, code.id);
+      return answers.map(again);
+    },
+    same: (item: ClaimItem) =>
+      JSON.stringify([item.poolId, item.memberId, item.email, item.claimKey, item.actor]),
+    locks: (item: ClaimItem) => [item.memberId ?? (item.email as string)],
+    repeated: (answer: ClaimAnswer) =>
+      answer.outcome === 'CLAIMED' ? { ...answer, outcome: 'HELD' } : answer,
+  };
+}
+
+function redeemOperation(db: Db) {
+  return {
+    call: async (programId: string, items: RedeemItem[]) => {
+      const answers = await retrying(() => redeemCodesSql(db, { programId, items }));
+      return answers.map(again);
+    },
+    same: ({ redemptionId: _, ...item }: RedeemItem) => JSON.stringify(item),
+    locks: (item: RedeemItem) => [`order:${item.orderId}`, `code:${item.hashes[0]}`],
+    repeated: (answer: RedeemAnswer) =>
+      answer.outcome === 'REDEEMED' ? { ...answer, outcome: 'REPEATED' } : answer,
+  };
+}

@@ -1,0 +1,48 @@
+export { activatePool, archivePool, pausePool, resumePool } from './change-status.ts';
+export { type Claim, type Claimed, claimCode } from './claim-code.ts';
+export { createPool } from './create-pool.ts';
+export { generateCodes } from './generate-codes.ts';
+export { type HotQueues, openHotQueues } from './hot-queues.ts';
+export { importCodes } from './import-codes.ts';
+export type { PoolInput } from './pool-input.ts';
+export {
+  batchesByIds,
+  codeById,
+  codesByIds,
+  findCode,
+  listCodes,
+  listPools,
+  type PoolStats,
+  poolsByIds,
+  redemptionsOfCodes,
+  redemptionsOfOrder,
+  statsOfPools,
+  walletsOf,
+} from './queries.ts';
+export { type Redeem, type Redeemed, redeemCode } from './redeem-code.ts';
+export {
+  type Release,
+  type Reserve,
+  type Reserved,
+  releaseCode,
+  reserveCode,
+} from './reserve-code.ts';
+export { revealCodes } from './reveal-codes.ts';
+export { revokeCode } from './revoke-code.ts';
+export { type KeyRotation, rotateKeys } from './rotate-keys.ts';
+export { poolsRunningLow, topUpPool } from './top-up-pool.ts';
+export type {
+  Actor,
+  Asker,
+  Code,
+  CodeBatch,
+  CodeStatus,
+  CouponRefusal,
+  Pool,
+  PoolRef,
+  PoolStatus,
+  Redemption,
+  Refused,
+} from './types.ts';
+export { updatePool } from './update-pool.ts';
+export { voidRedemption } from './void-redemption.ts';

@@ -1,0 +1,157 @@
+import type { Deps } from '../deps.ts';
+import { type ProgramId, parseId } from '../kernel/ids.ts';
+import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
+import { readCode } from './canonical.ts';
+import type {
+  Code,
+  CodeBatch,
+  CodeStatus,
+  Pool,
+  PoolRef,
+  PoolStatus,
+  Redemption,
+} from './types.ts';
+import { lookupHashes } from './vault.ts';
+
+type Ids = { programId: ProgramId; ids: readonly string[] };
+
+export type PoolStats = {
+  generated: number;
+  available: number;
+  allocated: number;
+  redeemed: number;
+  revoked: number;
+};
+
+/** Puts rows in the order of the keys that a loader asked for; null where there is none. */
+function inOrder<Row>(
+  ids: readonly string[],
+  rows: Row[],
+  key: (row: Row) => string,
+): (Row | null)[] {
+  const byKey = new Map(rows.map((row) => [key(row), row]));
+  return ids.map((id) => byKey.get(id) ?? null);
+}
+
+export async function poolsByIds(deps: Deps, { programId, ids }: Ids): Promise<(Pool | null)[]> {
+  const rows = await deps.db.pool.findMany({ where: { programId, id: { in: [...ids] } } });
+  return inOrder(ids, rows, (pool) => pool.id);
+}
+
+export async function batchesByIds(
+  deps: Deps,
+  { programId, ids }: Ids,
+): Promise<(CodeBatch | null)[]> {
+  const rows = await deps.db.codeBatch.findMany({ where: { programId, id: { in: [...ids] } } });
+  return inOrder(ids, rows, (batch) => batch.id);
+}
+
+export async function codesByIds(deps: Deps, { programId, ids }: Ids): Promise<(Code | null)[]> {
+  const rows = await deps.db.code.findMany({ where: { programId, id: { in: [...ids] } } });
+  return inOrder(ids, rows, (code) => code.id);
+}
+
+/** The live redemption of each code. */
+export async function redemptionsOfCodes(
+  deps: Deps,
+  { programId, ids }: Ids,
+): Promise<(Redemption | null)[]> {
+  const rows = await deps.db.redemption.findMany({
+    where: { programId, codeId: { in: [...ids] }, voidedAt: null },
+  });
+  return inOrder(ids, rows, (redemption) => redemption.codeId);
+}
+
+/** Newest first: a claim is what its member wants to see. */
+export async function walletsOf(deps: Deps, { programId, ids }: Ids): Promise<Code[][]> {
+  const rows = await deps.db.code.findMany({
+    where: { programId, memberId: { in: [...ids] } },
+    orderBy: [{ allocatedAt: 'desc' }, { id: 'desc' }],
+  });
+  const wallets = new Map<string, Code[]>(ids.map((id) => [id, []]));
+  for (const code of rows) wallets.get(code.memberId as string)?.push(code);
+  return ids.map((id) => wallets.get(id) ?? []);
+}
+
+/** One statement for any number of pools, answered from an index. */
+export async function statsOfPools(deps: Deps, { programId, ids }: Ids): Promise<PoolStats[]> {
+  const rows = await deps.db.$queryRaw<{ pool_id: string; status: CodeStatus; count: bigint }[]>`
+    SELECT pool_id::text, status::text, count(*) FROM codes
+    WHERE program_id = ${programId}::uuid AND pool_id = ANY (${[...ids]}::uuid[])
+    GROUP BY pool_id, status`;
+  const counts = new Map(rows.map((row) => [`${row.pool_id}/${row.status}`, Number(row.count)]));
+  return ids.map((id) => {
+    const of = (status: CodeStatus) => counts.get(`${id}/${status}`) ?? 0;
+    const stats = {
+      available: of('AVAILABLE'),
+      allocated: of('ALLOCATED'),
+      redeemed: of('REDEEMED'),
+      revoked: of('REVOKED'),
+    };
+    return { ...stats, generated: Object.values(stats).reduce((sum, count) => sum + count, 0) };
+  });
+}
+
+export async function listPools(
+  deps: Deps,
+  args: PageArgs & { programId: ProgramId; status?: PoolStatus | null | undefined },
+): Promise<Connection<Pool>> {
+  const { take, afterId } = readPage(args);
+  const rows = await deps.db.pool.findMany({
+    where: {
+      programId: args.programId,
+      ...(args.status ? { status: args.status } : {}),
+      ...(afterId ? { id: { gt: afterId } } : {}),
+    },
+    orderBy: { id: 'asc' },
+    take,
+  });
+  return toConnection(rows, args);
+}
+
+export async function listCodes(
+  deps: Deps,
+  args: PageArgs & PoolRef & { status?: CodeStatus | null | undefined },
+): Promise<Connection<Code>> {
+  const { take, afterId } = readPage(args);
+  const rows = await deps.db.code.findMany({
+    where: {
+      programId: args.programId,
+      poolId: args.poolId,
+      ...(args.status ? { status: args.status } : {}),
+      ...(afterId ? { id: { gt: afterId } } : {}),
+    },
+    orderBy: { id: 'asc' },
+    take,
+  });
+  return toConnection(rows, args);
+}
+
+/** By its text, in any spelling. */
+export async function findCode(
+  deps: Deps,
+  { programId, code }: { programId: ProgramId; code: string },
+): Promise<Code | null> {
+  const hashes = lookupHashes(deps, readCode(code, 'code')).map((hash) => new Uint8Array(hash));
+  return deps.db.code.findFirst({ where: { programId, lookupHash: { in: hashes } } });
+}
+
+export async function codeById(
+  deps: Deps,
+  of: { programId: ProgramId; id: string },
+): Promise<Code | null> {
+  const id = parseId(of.id);
+  if (!id) return null;
+  return deps.db.code.findUnique({ where: { programId_id: { programId: of.programId, id } } });
+}
+
+/** What an order was given, voided redemptions included, in the order in which it happened. */
+export async function redemptionsOfOrder(
+  deps: Deps,
+  of: { programId: ProgramId; orderId: string },
+): Promise<Redemption[]> {
+  return deps.db.redemption.findMany({
+    where: { programId: of.programId, orderId: of.orderId.trim() },
+    orderBy: { id: 'asc' },
+  });
+}

@@ -1,0 +1,107 @@
+import type { Deps } from '../deps.ts';
+import { retrying } from '../kernel/db.ts';
+import { Mistake, unavailable } from '../kernel/errors.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { parse, text, whole } from '../kernel/input.ts';
+import { looksMistyped, readCode } from './canonical.ts';
+import { withinBudget } from './lookup-budget.ts';
+import { type CodeRow, toCode } from './sql/code-row.ts';
+import type { Asker, Code, CouponRefusal, Refused } from './types.ts';
+import { lookupHashes } from './vault.ts';
+
+const MAX_TTL_SECONDS = 86_400;
+
+export type Reserve = {
+  programId: ProgramId;
+  code: string;
+  orderId: string;
+  ttlSeconds: number;
+  asker: Asker;
+};
+
+export type Reserved = { ok: true; code: Code; reservedUntil: Date };
+type Answer = { outcome: string; code: Code | undefined };
+
+/**
+ * Holds a code for an order before its payment; the same order extends it.
+ *
+ * Locks: the code's row.
+ * Refusals: those of redeemCode about the code itself.
+ * A retry extends the reservation from now.
+ * Events: none.
+ */
+export async function reserveCode(deps: Deps, reserve: Reserve): Promise<Reserved | Refused> {
+  const canonical = readCode(reserve.code, 'input.code');
+  const { asker, programId } = reserve;
+  const item = {
+    ord: 0,
+    hashes: lookupHashes(deps, canonical).map((hash) => hash.toString('hex')),
+    order_id: parse(text(200), reserve.orderId, 'input.orderId'),
+    ttl_seconds: parse(whole(1, MAX_TTL_SECONDS), reserve.ttlSeconds, 'input.ttlSeconds'),
+    caller_id: asker.kind === 'member' ? asker.memberId : undefined,
+    owner_id: asker.kind === 'merchant' ? asker.owner : undefined,
+  };
+  const run = () => call(deps, programId, JSON.stringify(item));
+  if (asker.kind === 'merchant') return toResult(await run(), canonical);
+  const answer = await withinBudget(deps, { ...asker, programId }, { run, isOwn });
+  return answer === 'BUSY' ? { ok: false, reason: 'BUSY' } : toResult(answer, canonical);
+}
+
+const isOwn = (answer: Answer) => answer.outcome !== 'CODE_NOT_REDEEMABLE';
+
+async function call(deps: Deps, programId: string, item: string): Promise<Answer> {
+  try {
+    const rows = await retrying(
+      () => deps.db.$queryRaw<(CodeRow & { outcome: string })[]>`
+        SELECT outcome, (code).* FROM reserve_code(${programId}::uuid, ${item}::jsonb)`,
+    );
+    const row = rows[0] as CodeRow & { outcome: string };
+    return { outcome: row.outcome, code: row.id ? toCode(row) : undefined };
+  } catch (error) {
+    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
+      return { outcome: 'BUSY', code: undefined };
+    throw error;
+  }
+}
+
+function toResult({ outcome, code }: Answer, canonical: string): Reserved | Refused {
+  if (code?.reservedUntil) return { ok: true, code, reservedUntil: code.reservedUntil };
+  const reason = outcome as CouponRefusal;
+  return reason === 'CODE_UNKNOWN'
+    ? { ok: false, reason, mistyped: looksMistyped(canonical) }
+    : { ok: false, reason };
+}
+
+export type Release = { programId: ProgramId; code: string; orderId: string; asker: Asker };
+
+/**
+ * Ends a reservation; true when this order held one. About a code that is not its own a member token
+ * hears false, out of the same budget.
+ *
+ * Locks: the code's row.
+ * Refusals: none; SERVICE_UNAVAILABLE when the budget cannot be counted.
+ * A retry answers false.
+ * Events: none.
+ */
+export async function releaseCode(deps: Deps, release: Release): Promise<boolean> {
+  const hashes = lookupHashes(deps, readCode(release.code, 'code'));
+  const orderId = parse(text(200), release.orderId, 'orderId');
+  const { asker, programId } = release;
+  const memberId = asker.kind === 'member' ? asker.memberId : null;
+  const run = async () => {
+    const found = await deps.db.code.findFirst({
+      where: { programId, lookupHash: { in: hashes.map((hash) => new Uint8Array(hash)) } },
+      select: { id: true, memberId: true },
+    });
+    if (!found || (memberId && found.memberId !== memberId)) return { own: false, released: 0 };
+    const { count } = await deps.db.code.updateMany({
+      where: { programId, id: found.id, reservedFor: orderId },
+      data: { reservedFor: null, reservedUntil: null },
+    });
+    return { own: true, released: count };
+  };
+  if (asker.kind === 'merchant') return (await run()).released === 1;
+  const answer = await withinBudget(deps, { ...asker, programId }, { run, isOwn: (a) => a.own });
+  if (answer === 'BUSY') throw unavailable('the engine is busy: ask again');
+  return answer.released === 1;
+}

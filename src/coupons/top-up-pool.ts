@@ -1,0 +1,61 @@
+import type { Deps } from '../deps.ts';
+import { inTransaction } from '../kernel/db.ts';
+import type { PoolId, ProgramId } from '../kernel/ids.ts';
+import { tryLockTopUp } from '../kernel/locks.ts';
+import { prepareMint } from './generate-codes.ts';
+import { roomIn } from './store-batch.ts';
+import type { Pool, PoolRef } from './types.ts';
+
+const MINTED_AT_ONCE = 500;
+const FREE_SHARE = 10; // a pool is topped up when less than one in ten of its codes is free
+
+/**
+ * Mints min(500, what maxCodes leaves) for an ACTIVE pool that tops itself up and has run low. One
+ * process does it at a time; the others answer 0 at once. Answers how many codes were minted.
+ *
+ * Locks: TOP_UP (tried), POOL shared, CODE_SPACE.
+ * Refusals: none.
+ * A retry mints only while the pool is still low.
+ * Events: none.
+ */
+export async function topUpPool(deps: Deps, { programId, poolId }: PoolRef): Promise<number> {
+  return inTransaction(deps, async (tx) => {
+    if (!(await tryLockTopUp(tx, { programId, poolId }))) return 0;
+    const pool = await tx.pool.findUnique({ where: { programId_id: { programId, id: poolId } } });
+    if (pool?.status !== 'ACTIVE' || pool.exhaustion !== 'TOP_UP') return 0;
+    const count = Math.min(MINTED_AT_ONCE, await roomIn(tx, pool));
+    if (count <= 0 || !(await isLow(tx, pool))) return 0;
+    await prepareMint(deps, { pool, count, topUp: true }).write(tx);
+    return count;
+  });
+}
+
+type Reader = Pick<Deps['db'], '$queryRaw'>;
+
+/** Counts free codes only up to the share that matters, so that a full pool costs no scan. */
+async function isLow(db: Reader, pool: Pick<Pool, 'programId' | 'id'>): Promise<boolean> {
+  const [row] = await db.$queryRaw<{ low: boolean }[]>`
+    WITH made AS (
+      SELECT coalesce(sum(count), 0) AS count FROM code_batches
+      WHERE program_id = ${pool.programId}::uuid AND pool_id = ${pool.id}::uuid)
+    SELECT (SELECT count(*) FROM (
+        SELECT FROM codes
+        WHERE program_id = ${pool.programId}::uuid AND pool_id = ${pool.id}::uuid
+          AND status = 'AVAILABLE'
+        LIMIT (SELECT ceil(count / ${FREE_SHARE}::numeric) FROM made)) free)
+      < (SELECT greatest(1, count / ${FREE_SHARE}::numeric) FROM made) AS low`;
+  return row?.low === true;
+}
+
+/** The pools that a worker should look at: ACTIVE, topping themselves up, and low. */
+export async function poolsRunningLow(deps: Deps): Promise<PoolRef[]> {
+  const pools = await deps.db.pool.findMany({
+    where: { status: 'ACTIVE', exhaustion: 'TOP_UP' },
+    select: { programId: true, id: true },
+  });
+  const low: PoolRef[] = [];
+  for (const pool of pools)
+    if (await isLow(deps.db, pool))
+      low.push({ programId: pool.programId as ProgramId, poolId: pool.id as PoolId });
+  return low;
+}

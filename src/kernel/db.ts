@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { Prisma, PrismaClient } from '../generated/prisma/client.ts';
+import { unavailable } from './errors.ts';
+
+export type Db = PrismaClient;
+
+declare const insideTransaction: unique symbol;
+/** Only `inTransaction` makes one, so a function that takes a `Tx` holds its locks until the commit. */
+export type Tx = Prisma.TransactionClient & { readonly [insideTransaction]: true };
+
+// The server gives up first, then Prisma: the other way round a statement would outlive its caller.
+const LOCK_TIMEOUT_MS = 3_000;
+const STATEMENT_TIMEOUT_MS = 20_000;
+const TRANSACTION_TIMEOUT_MS = 30_000;
+const CONNECTION_WAIT_MS = 5_000;
+const ATTEMPTS = 5;
+
+// Serialisation failure and deadlock: the same work in a new transaction may well succeed.
+const RETRYABLE = new Set(['40001', '40P01', 'P2034']);
+// Lock not available; too many connections; no connection in time; the server is going or gone.
+const UNAVAILABLE = new Set([
+  '55P03',
+  '53300',
+  '57P01',
+  '57P02',
+  '57P03',
+  'P1001',
+  'P1017',
+  'P2024',
+  'P2028',
+]);
+
+/**
+ * adapter-pg reads a timestamptz as if it were UTC, whatever the session says: so the session says UTC.
+ * `max` connections; the hot queues keep their own calls well below it.
+ */
+export function openDb(databaseUrl: string, options: { max?: number } = {}): Db {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: options.max ?? 16,
+    connectionTimeoutMillis: CONNECTION_WAIT_MS,
+    options: `-c timezone=UTC -c lock_timeout=${LOCK_TIMEOUT_MS} -c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
+  });
+  pool.on('error', () => {}); // an idle connection that dies is replaced; a busy one fails its query
+  return new PrismaClient({
+    adapter: new PrismaPg(pool, { disposeExternalPool: true }),
+    transactionOptions: { timeout: TRANSACTION_TIMEOUT_MS, maxWait: CONNECTION_WAIT_MS },
+  });
+}
+
+/** SQLSTATE of a database error, or Prisma's own code; undefined for any other error. */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
+  const meta = error.meta as
+    | { driverAdapterError?: { cause?: { originalCode?: string } } }
+    | undefined;
+  return meta?.driverAdapterError?.cause?.originalCode ?? error.code;
+}
+
+/** A lock, a connection or the server was not to be had in time: the caller may ask again. */
+export const isUnavailable = (error: unknown): boolean => UNAVAILABLE.has(errorCode(error) ?? '');
+
+/** Retries the whole closure in a new transaction after a deadlock, at most five times. */
+export function inTransaction<T>(deps: { db: Db }, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return retrying(() => deps.db.$transaction((tx) => work(tx as Tx)));
+}
+
+/** For one statement that is its own transaction, such as a call of a hot function. */
+export async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (isUnavailable(error)) throw unavailable('the database is busy: ask again');
+      if (!RETRYABLE.has(errorCode(error) ?? '') || tried === ATTEMPTS) throw error;
+      await sleep(5 * tried);
+    }
+  }
+}

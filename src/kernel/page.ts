@@ -1,0 +1,39 @@
+import { badInput } from './errors.ts';
+import { parseId } from './ids.ts';
+
+export const MAX_PAGE = 200;
+
+export type PageArgs = { first: number; after?: string | null };
+export type Connection<Row> = {
+  nodes: Row[];
+  pageInfo: { hasNextPage: boolean; endCursor: string | null };
+};
+
+/** What a keyset query needs: one row more than is shown tells whether there is a next page. */
+export function readPage(args: PageArgs): { take: number; afterId: string | undefined } {
+  if (!Number.isInteger(args.first) || args.first < 1 || args.first > MAX_PAGE)
+    throw badInput('first', `a number from 1 to ${MAX_PAGE}`);
+  return { take: args.first + 1, afterId: args.after ? readCursor(args.after) : undefined };
+}
+
+/** A cursor is opaque to clients; it holds the id of the last row that was shown. */
+function readCursor(cursor: string): string {
+  const id = parseId(Buffer.from(cursor, 'base64url').toString('latin1'));
+  if (!id) throw badInput('after', 'an endCursor of an earlier page');
+  return id;
+}
+
+export function toConnection<Row extends { id: string }>(
+  rows: Row[],
+  args: PageArgs,
+): Connection<Row> {
+  const nodes = rows.slice(0, args.first);
+  const last = nodes.at(-1);
+  return {
+    nodes,
+    pageInfo: {
+      hasNextPage: rows.length > args.first,
+      endCursor: last ? Buffer.from(last.id, 'latin1').toString('base64url') : null,
+    },
+  };
+}

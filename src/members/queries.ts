@@ -1,0 +1,69 @@
+import type { Deps } from '../deps.ts';
+import { badInput } from '../kernel/errors.ts';
+import { type ProgramId, parseId } from '../kernel/ids.ts';
+import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
+import { normaliseEmail } from './email.ts';
+import type { Member } from './types.ts';
+
+export type MemberKey = {
+  id?: string | null | undefined;
+  externalId?: string | null | undefined;
+  email?: string | null | undefined;
+};
+
+/** By exactly one of its keys. Of several with one address, a verified one, then the oldest. */
+export async function findMember(
+  deps: Deps,
+  { programId, ...key }: MemberKey & { programId: ProgramId },
+): Promise<Member | null> {
+  const given = [key.id, key.externalId, key.email].filter((value) => value != null);
+  if (given.length !== 1) throw badInput('member', 'exactly one of id, externalId and email');
+  if (key.id != null) {
+    const id = parseId(key.id);
+    return id ? deps.db.member.findUnique({ where: { programId_id: { programId, id } } }) : null;
+  }
+  return deps.db.member.findFirst({
+    where: {
+      programId,
+      ...(key.externalId == null
+        ? { email: normaliseEmail(key.email as string) }
+        : { externalId: key.externalId.trim() }),
+    },
+    orderBy: [{ emailVerified: 'desc' }, { createdAt: 'asc' }, { id: 'asc' }],
+  });
+}
+
+/** `search`: the beginning of an external id, or of an address in any case. */
+export async function listMembers(
+  deps: Deps,
+  args: PageArgs & { programId: ProgramId; search?: string | null | undefined },
+): Promise<Connection<Member>> {
+  const { take, afterId } = readPage(args);
+  const search = args.search?.trim();
+  const matches = search
+    ? {
+        OR: [
+          { externalId: { startsWith: search } },
+          { email: { startsWith: normaliseEmail(search) } },
+        ],
+      }
+    : {};
+  const rows = await deps.db.member.findMany({
+    where: { programId: args.programId, ...(afterId ? { id: { gt: afterId } } : {}), ...matches },
+    orderBy: { id: 'asc' },
+    take,
+  });
+  return toConnection(rows, args);
+}
+
+/** For loaders: in the order of the ids, null for one that is not of this program. */
+export async function membersByIds(
+  deps: Deps,
+  of: { programId: ProgramId; ids: readonly string[] },
+): Promise<(Member | null)[]> {
+  const rows = await deps.db.member.findMany({
+    where: { programId: of.programId, id: { in: [...of.ids] } },
+  });
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return of.ids.map((id) => byId.get(id) ?? null);
+}

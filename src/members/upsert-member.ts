@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import type { Deps } from '../deps.ts';
+import { inTransaction, type Tx } from '../kernel/db.ts';
+import { badInput, unavailable } from '../kernel/errors.ts';
+import { type MemberId, newId, type ProgramId } from '../kernel/ids.ts';
+import { parse, text } from '../kernel/input.ts';
+import { lockIdentities } from '../kernel/locks.ts';
+import { normaliseEmail } from './email.ts';
+import type { Member, UpsertMemberInput } from './types.ts';
+
+const ATTEMPTS = 5;
+const MAX_EMAIL = 254; // RFC 5321, section 4.5.3.1.3, less the angle brackets
+
+const memberInput = z.object({
+  externalId: text(200),
+  email: text(MAX_EMAIL).transform(normaliseEmail).nullish(),
+  emailVerified: z.boolean().nullish(),
+  birthday: z.iso.date({ error: 'a date, YYYY-MM-DD' }).nullish(),
+});
+
+type Upsert = { programId: ProgramId; input: UpsertMemberInput };
+
+/**
+ * Makes the member with this external id, or changes what the input names. An address that becomes
+ * verified binds the codes that guests claimed with it.
+ *
+ * Locks: IDENTITY of the external id, the member, and the old and the new address; then code rows.
+ * Refusals: none; BAD_USER_INPUT names the field.
+ * A retry returns the same member, unchanged.
+ * Events: none.
+ */
+export async function upsertMember(deps: Deps, { programId, input }: Upsert): Promise<Member> {
+  const wanted = parse(memberInput, input, 'input');
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const before = await findByExternalId(deps.db, programId, wanted.externalId);
+    const member = await inTransaction(deps, async (tx) => {
+      await lockIdentities(tx, { programId, keys: await identityKeys(tx, before, wanted) });
+      const current = await findByExternalId(tx, programId, wanted.externalId);
+      // The address changed before the locks were had, so the wrong one is locked: start again.
+      if (current?.id !== before?.id || current?.email !== before?.email) return undefined;
+      return write(tx, { current, next: merge(current, wanted), programId, id: newId(deps) });
+    });
+    if (member) return member;
+  }
+  throw unavailable('input.externalId: this member is being changed by others: ask again');
+}
+
+type Wanted = z.infer<typeof memberInput>;
+type Contact = Pick<Member, 'externalId' | 'email' | 'emailVerified' | 'birthday'>;
+
+function findByExternalId(
+  db: Pick<Tx, 'member'>,
+  programId: string,
+  externalId: string,
+): Promise<Member | null> {
+  return db.member.findUnique({ where: { programId_externalId: { programId, externalId } } });
+}
+
+/** Everything that a claim by the same person would lock: see claimants_of.sql. */
+async function identityKeys(tx: Tx, before: Member | null, wanted: Wanted): Promise<string[]> {
+  const emails = [before?.email, wanted.email].filter((email) => email != null);
+  const mailboxes = await tx.$queryRaw<{ mailbox: string }[]>`
+    SELECT mailbox_of(email) AS mailbox FROM unnest(${emails}::text[]) email`;
+  return [
+    `external:${wanted.externalId}`,
+    ...(before ? [`member:${before.id}`] : []),
+    ...emails.map((email) => `email:${email}`),
+    ...mailboxes.map((row) => `mailbox:${row.mailbox}`),
+  ];
+}
+
+function merge(current: Member | null, wanted: Wanted): Contact {
+  const email = wanted.email === undefined ? (current?.email ?? null) : wanted.email;
+  const kept = email !== null && email === current?.email && current.emailVerified;
+  const emailVerified = wanted.emailVerified ?? kept;
+  if (emailVerified && email === null)
+    throw badInput('input.emailVerified', 'an email beside it, or false');
+  const birthday =
+    wanted.birthday === undefined
+      ? (current?.birthday ?? null)
+      : wanted.birthday && new Date(`${wanted.birthday}T00:00:00Z`);
+  return { externalId: wanted.externalId, email, emailVerified, birthday: birthday || null };
+}
+
+type Write = { programId: ProgramId; id: MemberId; current: Member | null; next: Contact };
+
+async function write(tx: Tx, { programId, id, current, next }: Write): Promise<Member> {
+  const member = current
+    ? await tx.member.update({ where: { programId_id: { programId, id: current.id } }, data: next })
+    : await create(tx, { programId, id, next });
+  if (next.emailVerified && next.email)
+    await tx.$queryRaw`
+      SELECT bind_codes(${programId}::uuid, ${member.id}::uuid, ${next.email}) AS bound`;
+  return member;
+}
+
+async function create(tx: Tx, of: { programId: ProgramId; id: MemberId; next: Contact }) {
+  const { programId, id, next } = of;
+  const [start] = await tx.$queryRaw<{ now: Date; tier: string }[]>`
+    SELECT program_now(program_id) AS now, id::text AS tier FROM tiers
+    WHERE program_id = ${programId}::uuid AND rank = 1`;
+  if (!start) throw new Error('a program without a first tier');
+  return tx.member.create({
+    data: { programId, id, tierId: start.tier, createdAt: start.now, ...next },
+  });
+}
