@@ -39,6 +39,8 @@ const code = await codegen({
     useTypeImports: true,
     enumsAsTypes: true,
     strictScalars: true,
+    // An input field with a default is never undefined when a resolver sees it.
+    avoidOptionals: { defaultValue: true },
     scalars,
     mappers,
   },

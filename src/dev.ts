@@ -16,7 +16,7 @@ import { buildServer } from './graphql/server.ts';
 import { migrate } from './kernel/migrate.ts';
 import { SetupError } from './kernel/setup-error.ts';
 import { type OnStop, runProcess } from './lifecycle.ts';
-import { seedSandbox } from './programs/seed.ts';
+import { seedSandbox } from './seed.ts';
 import { startWorkers } from './workers/registry.ts';
 
 // Requests are not worth a line each in a terminal; what goes wrong is.

@@ -1,0 +1,295 @@
+/**
+ * The one place that says who may do what. Every field of every object type has a rule here; one that
+ * has none keeps the server from starting, so that what is new is denied until somebody decides.
+ */
+import {
+  type DocumentNode,
+  defaultFieldResolver,
+  type FragmentDefinitionNode,
+  type GraphQLSchema,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
+} from 'graphql';
+import type { Resolvers, Scope } from '../generated/graphql.ts';
+import { Mistake } from '../kernel/errors.ts';
+import type { Caller } from '../programs/index.ts';
+import type { Context } from './context.ts';
+
+/**
+ * A secret key needs one of `scopes`, or any key will do where there are none: what stands below a
+ * field that needed one. `member` and `root` say whether such a caller may, too.
+ */
+export type Rule = { scopes: readonly Scope[]; key?: false; member?: true; root?: true };
+
+type ObjectTypes = Pick<
+  Required<Resolvers>,
+  Exclude<
+    keyof Resolvers,
+    'DateTime' | 'EmailAddress' | 'LocalDate' | 'SafeInt' | `${string}Result`
+  >
+>;
+type FieldsOf<Type extends keyof ObjectTypes> = Exclude<
+  keyof NonNullable<ObjectTypes[Type]>,
+  '__isTypeOf'
+>;
+type Table = { [Type in keyof ObjectTypes]-?: Record<FieldsOf<Type>, Rule> };
+
+const needs = (...scopes: Scope[]): Rule => ({ scopes });
+const orMember = (rule: Rule): Rule => ({ ...rule, member: true });
+const orRoot = (rule: Rule): Rule => ({ ...rule, root: true });
+const each = <Field extends string>(rule: Rule, ...fields: Field[]) =>
+  Object.fromEntries(fields.map((field) => [field, rule])) as Record<Field, Rule>;
+
+/** Reached through a field that had a rule of its own. */
+const reached: Rule = { scopes: [], member: true };
+const rootOnly: Rule = { scopes: [], key: false, root: true };
+
+const ofProgram = orRoot(needs('PROGRAM_READ', 'PROGRAM_WRITE'));
+const ofTier = orMember(
+  orRoot(
+    needs(
+      'PROGRAM_READ',
+      'PROGRAM_WRITE',
+      'POOLS_READ',
+      'POOLS_WRITE',
+      'MEMBERS_READ',
+      'MEMBERS_WRITE',
+    ),
+  ),
+);
+const ofPool = needs('POOLS_READ', 'POOLS_WRITE');
+const ofMember = orMember(needs('MEMBERS_READ', 'MEMBERS_WRITE'));
+const ofRedemption = orMember(needs('POOLS_READ', 'CODES_REDEEM', 'MEMBERS_READ'));
+const ofKey = orRoot(needs('KEYS_WRITE'));
+
+export const access: Table = {
+  Query: {
+    program: orMember(needs('PROGRAM_READ')),
+    ...each(needs('POOLS_READ'), 'pool', 'pools', 'code', 'findCode', 'order'),
+    ...each(needs('MEMBERS_READ'), 'member', 'members'),
+    secretKeys: needs('KEYS_WRITE'),
+    me: reached,
+  },
+  Mutation: {
+    createProgram: rootOnly,
+    ...each(needs('PROGRAM_WRITE'), 'updateProgram', 'setTiers', 'advanceClock'),
+    createMemberToken: needs('TOKENS_MINT'),
+    createSecretKey: ofKey,
+    revokeSecretKey: needs('KEYS_WRITE'),
+    ...each(
+      needs('POOLS_WRITE'),
+      'createPool',
+      'updatePool',
+      'activatePool',
+      'pausePool',
+      'resumePool',
+      'archivePool',
+      'generateCodes',
+      'importCodes',
+    ),
+    claimCode: orMember(needs('CODES_CLAIM')),
+    ...each(orMember(needs('CODES_REDEEM')), 'reserveCode', 'releaseCode', 'redeemCode'),
+    voidRedemption: needs('CODES_REDEEM'),
+    revokeCode: needs('CODES_REVOKE'),
+    upsertMember: needs('MEMBERS_WRITE'),
+  },
+  Refusal: each(reached, 'reason', 'message', 'retryable'),
+  PageInfo: each(reached, 'hasNextPage', 'endCursor'),
+  Program: {
+    // The terms that a customer is told; not what the merchant calculates with.
+    ...each(
+      orMember(ofProgram),
+      'id',
+      'name',
+      'currency',
+      'timeZone',
+      'sandbox',
+      'now',
+      'baseRate',
+      'minAmount',
+      'dailyCap',
+      'expiryMonths',
+      'maturityDays',
+      'graceDays',
+      'birthdayBonus',
+      'spendOrder',
+      'tiers',
+    ),
+    ...each(
+      ofProgram,
+      'graceWarningDays',
+      'reupgradeBonus',
+      'reupgradeWindowMonths',
+      'reengagementBonus',
+      'inactiveDays',
+      'pointValue',
+      'maxDiscountRate',
+      'maxBackdateDays',
+    ),
+  },
+  Tier: each(ofTier, 'id', 'rank', 'name', 'qualifyPoints', 'maintainPoints', 'multiplier'),
+  CreateProgramSuccess: each(rootOnly, 'program', 'secretKey'),
+  SecretKey: each(ofKey, 'id', 'name', 'masked', 'scopes', 'createdAt', 'lastUsedAt', 'revokedAt'),
+  SecretKeySuccess: each(ofKey, 'key', 'secretKey'),
+  Pool: {
+    ...each(
+      orMember(ofPool),
+      'id',
+      'name',
+      'status',
+      'discountKind',
+      'discountValue',
+      'maxDiscount',
+      'minOrderAmount',
+      'prefix',
+      'startsAt',
+      'endsAt',
+      'perMemberLimit',
+      'minTier',
+      'exhaustion',
+      'maxCodes',
+      'stackable',
+      'createdAt',
+    ),
+    ...each(ofPool, 'fallbackPool', 'stats'),
+    codes: needs('POOLS_READ'),
+  },
+  PoolStats: each(ofPool, 'generated', 'available', 'allocated', 'redeemed', 'revoked'),
+  PoolConnection: each(ofPool, 'nodes', 'pageInfo'),
+  CodeBatch: each(ofPool, 'id', 'pool', 'count', 'createdAt'),
+  Code: {
+    ...each(
+      reached,
+      'id',
+      'pool',
+      'masked',
+      'status',
+      'allocatedAt',
+      'redeemedAt',
+      'redemption',
+      'reservedFor',
+      'reservedUntil',
+      'revokedAt',
+    ),
+    batch: ofPool,
+    plaintext: orMember(needs('CODES_REVEAL')),
+    member: orMember(needs('MEMBERS_READ')),
+    claimEmail: needs('MEMBERS_READ'),
+  },
+  CodeConnection: each(needs('POOLS_READ'), 'nodes', 'pageInfo'),
+  Redemption: each(
+    ofRedemption,
+    'id',
+    'code',
+    'orderId',
+    'orderAmount',
+    'discountAmount',
+    'redeemedAt',
+    'voidedAt',
+  ),
+  ClaimCodeSuccess: each(reached, 'code', 'plaintext', 'alreadyClaimed'),
+  RedeemCodeSuccess: each(reached, 'code', 'redemption', 'alreadyRedeemed'),
+  ReserveCodeSuccess: each(reached, 'code', 'reservedUntil'),
+  Member: {
+    ...each(ofMember, 'id', 'externalId', 'email', 'emailVerified', 'birthday', 'tier'),
+    wallet: orMember(needs('MEMBERS_READ')),
+  },
+  MemberConnection: each(needs('MEMBERS_READ'), 'nodes', 'pageInfo'),
+};
+
+const rules: Record<string, Record<string, Rule>> = access;
+
+/** What a caller lacks for a field; undefined: nothing. */
+function lacking(caller: Caller, rule: Rule): string | undefined {
+  if (caller.kind === 'root') return rule.root ? undefined : "the program's secret key";
+  if (caller.kind === 'member') return rule.member ? undefined : 'a secret key, not a member token';
+  if (rule.key === false) return 'the root key';
+  const { scopes } = rule;
+  if (scopes.length === 0 || scopes.some((scope) => caller.scopes.has(scope))) return undefined;
+  return scopes.length === 1 ? `the scope ${scopes[0]}` : `one of the scopes ${scopes.join(', ')}`;
+}
+
+function assertMay(caller: Caller, asked: { coordinate: string; rule: Rule }): void {
+  const missing = lacking(caller, asked.rule);
+  if (missing) throw new Mistake('FORBIDDEN', `${asked.coordinate}: needs ${missing}`);
+}
+
+/** Puts the rule before every resolver. Throws when a field has no rule, or a rule no field. */
+export function guard(schema: GraphQLSchema): void {
+  const unused = new Set(
+    Object.entries(rules).flatMap(([type, fields]) =>
+      Object.keys(fields).map((f) => `${type}.${f}`),
+    ),
+  );
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type) || type.name.startsWith('__')) continue;
+    for (const field of Object.values(type.getFields())) {
+      const coordinate = `${type.name}.${field.name}`;
+      const rule = rules[type.name]?.[field.name];
+      if (!rule) throw new Error(`${coordinate} has no rule in access.ts`);
+      unused.delete(coordinate);
+      const resolve = field.resolve ?? defaultFieldResolver;
+      field.resolve = (source, args, context: Context, info) => {
+        assertMay(context.caller, { coordinate, rule });
+        return resolve(source, args, context, info);
+      };
+    }
+  }
+  if (unused.size > 0)
+    throw new Error(`rules for no field in access.ts: ${[...unused].join(', ')}`);
+}
+
+type Needed = { coordinate: string; rule: Rule }[];
+const needed = new WeakMap<OperationDefinitionNode, Needed>();
+
+/**
+ * Refuses a document as a whole, before any of it is executed: a mutation must not take effect only
+ * for its answer to be withheld. FORBIDDEN names what is missing.
+ */
+export function authorise(
+  schema: GraphQLSchema,
+  asked: { caller: Caller; document: DocumentNode; operation: OperationDefinitionNode },
+): void {
+  const { operation, document, caller } = asked;
+  let fields = needed.get(operation);
+  if (!fields) {
+    fields = fieldsOf(schema, { operation, document });
+    needed.set(operation, fields);
+  }
+  for (const field of fields) assertMay(caller, field);
+}
+
+function fieldsOf(
+  schema: GraphQLSchema,
+  { operation, document }: { operation: OperationDefinitionNode; document: DocumentNode },
+): Needed {
+  const found = new Map<string, Rule>();
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const one of document.definitions)
+    if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
+  const types = new TypeInfo(schema);
+  const look = (root: OperationDefinitionNode | FragmentDefinitionNode) =>
+    visit(
+      root,
+      visitWithTypeInfo(types, {
+        Field(node) {
+          const type = types.getParentType()?.name ?? '';
+          const rule = rules[type]?.[node.name.value];
+          if (rule) found.set(`${type}.${node.name.value}`, rule);
+        },
+        FragmentSpread(node) {
+          const fragment = fragments.get(node.name.value);
+          fragments.delete(node.name.value);
+          if (fragment) spread.push(fragment);
+        },
+      }),
+    );
+  const spread: FragmentDefinitionNode[] = [];
+  look(operation);
+  for (const fragment of spread) look(fragment);
+  return [...found].map(([coordinate, rule]) => ({ coordinate, rule }));
+}

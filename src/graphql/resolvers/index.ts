@@ -1,0 +1,16 @@
+import type { Resolvers } from '../../generated/graphql.ts';
+import { scalars } from '../scalars.ts';
+import { codeResolvers } from './code.ts';
+import { memberResolvers } from './member.ts';
+import { poolResolvers } from './pool.ts';
+import { programResolvers } from './program.ts';
+
+const rooms = [programResolvers, memberResolvers, poolResolvers, codeResolvers];
+
+/** One map for the whole schema; only Query and Mutation are shared between the rooms. */
+export const resolvers: Resolvers = {
+  ...Object.assign({}, ...rooms),
+  Query: Object.assign({}, ...rooms.map((room) => room.Query)),
+  Mutation: Object.assign({}, ...rooms.map((room) => room.Mutation)),
+  ...scalars,
+};
