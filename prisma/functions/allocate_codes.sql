@@ -37,14 +37,15 @@ BEGIN
 
   -- A fallback pool's code counts in both pools. The lowest free slot; the limit was judged before.
   INSERT INTO claims (program_id, pool_id, claimant, slot, code_id)
-  SELECT p_program, pool.id, who.claimant, (
-      SELECT min(s) FROM generate_series(1, 1000) s WHERE NOT EXISTS (
+  SELECT p_program, pool.id, who.claimant,
+    CASE pool.per_member_limit WHEN 1 THEN 1 ELSE (
+      SELECT min(s) FROM generate_series(1, pool.per_member_limit) s WHERE NOT EXISTS (
         SELECT FROM claims l WHERE l.program_id = p_program AND l.pool_id = pool.id
-          AND l.claimant = who.claimant AND l.slot = s)),
+          AND l.claimant = who.claimant AND l.slot = s)) END,
     i.code_id
   FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
     code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys)
-  CROSS JOIN LATERAL (SELECT DISTINCT id FROM (VALUES (p_pool), (i.asked_pool_id)) v(id)) pool
+  JOIN pools pool ON pool.program_id = p_program AND pool.id IN (p_pool, i.asked_pool_id)
   CROSS JOIN LATERAL (SELECT coalesce('member:' || i.member_id, 'mailbox:' || mailbox_of(i.email))
     AS claimant) who;
 

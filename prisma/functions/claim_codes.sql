@@ -8,7 +8,7 @@
 DROP FUNCTION IF EXISTS claim_codes(uuid, jsonb, jsonb);
 CREATE FUNCTION claim_codes(p_program uuid, p_items jsonb, p_after jsonb)
 RETURNS TABLE (ord int, outcome text, top_up_pool_id uuid, code codes)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   v_now timestamptz := program_now(p_program);
   v_before claim_item[] := claimants_of(p_program, p_items);

@@ -16,8 +16,10 @@ RETURNS redeem_item[] LANGUAGE sql STABLE AS $$
   FROM unnest(p_items) i
   LEFT JOIN codes c ON c.program_id = p_program AND c.id = i.code_id
   LEFT JOIN pools p ON p.program_id = p_program AND p.id = c.pool_id
-  LEFT JOIN redemptions first ON first.program_id = p_program AND first.code_id = i.code_id
-    AND first.voided_at IS NULL AND first.order_id = i.order_id
+  LEFT JOIN LATERAL (
+    SELECT r.id FROM redemptions r
+    WHERE r.program_id = p_program AND r.code_id = i.code_id AND r.voided_at IS NULL
+      AND r.order_id = i.order_id LIMIT 1) first ON true
   CROSS JOIN LATERAL (SELECT code_refusal(c, p, i.order_id, i.caller_id, i.owner_id, p_now)
     AS refusal) why
 $$;

@@ -17,8 +17,10 @@ RETURNS int[] LANGUAGE sql VOLATILE AS $$
     -- Identities first: the registry's order.
     WHERE (SELECT count(*) FROM identities) >= 0)
   SELECT coalesce(array_agg(i.ord), '{}') FROM unnest(p_items) i
-  WHERE NOT EXISTS (SELECT FROM unnest(i.keys) k JOIN identities l ON l.key = k
-      WHERE NOT l.locked OR l.first <> i.ord)
-    AND NOT EXISTS (SELECT FROM chains c JOIN pools_locked l USING (pool_id)
-      WHERE c.asked_id = i.asked_pool_id AND NOT l.locked)
+  WHERE i.ord NOT IN (
+      SELECT taken.ord FROM unnest(p_items) taken, unnest(taken.keys) k
+      JOIN identities l ON l.key = k
+      WHERE NOT l.locked OR l.first <> taken.ord)
+    AND i.asked_pool_id NOT IN (
+      SELECT c.asked_id FROM chains c JOIN pools_locked l USING (pool_id) WHERE NOT l.locked)
 $$;

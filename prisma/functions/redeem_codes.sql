@@ -7,7 +7,7 @@
 DROP FUNCTION IF EXISTS redeem_codes(uuid, jsonb);
 CREATE FUNCTION redeem_codes(p_program uuid, p_items jsonb)
 RETURNS TABLE (ord int, outcome text, code codes, redemption redemptions)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   v_now timestamptz := program_now(p_program);
   v_found redeem_item[] := redeem_items_of(p_program, p_items);
@@ -39,9 +39,11 @@ BEGIN
   WHERE i.outcome = 'REDEEMED';
 
   RETURN QUERY
-  SELECT f.ord, coalesce(i.outcome, 'AGAIN'), c, r
+  SELECT f.ord, coalesce(i.outcome, 'AGAIN'), c::codes, r::redemptions
   FROM unnest(v_found) f
   LEFT JOIN unnest(v_items) i ON i.ord = f.ord
-  LEFT JOIN redemptions r ON r.program_id = p_program AND r.id = i.redemption_id
-  LEFT JOIN codes c ON c.program_id = p_program AND c.id = r.code_id;
+  LEFT JOIN LATERAL (SELECT * FROM redemptions r
+    WHERE r.program_id = p_program AND r.id = i.redemption_id LIMIT 1) r ON true
+  LEFT JOIN LATERAL (SELECT * FROM codes c
+    WHERE c.program_id = p_program AND c.id = r.code_id LIMIT 1) c ON true;
 END $$;
