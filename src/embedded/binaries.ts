@@ -84,7 +84,6 @@ async function copyOf(native: string, account: Account): Promise<string> {
   // Two runs may copy at once: each makes its own, and whoever is second finds the place taken.
   const mine = `${copy}.${process.pid}`;
   await cp(native, mine, { recursive: true, verbatimSymlinks: true });
-  await restoreLinks(mine);
   await rename(mine, copy).catch(() => rm(mine, { recursive: true, force: true }));
   if (await runs(copy, account)) return copy;
   await rm(copy, { recursive: true, force: true });
