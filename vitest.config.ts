@@ -1,4 +1,7 @@
 import { defineConfig } from 'vitest/config';
+import { torture } from './test/support/seed.ts';
+
+const HOUR = 3_600_000;
 
 export default defineConfig({
   // Node gives its libraries the CommonJS build; Vite would pick the other one for our own files, and
@@ -7,8 +10,9 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
+    reporters: ['default', './test/support/torture-reporter.ts'],
     pool: 'forks',
-    testTimeout: 30_000,
+    testTimeout: torture ? HOUR : 30_000,
     hookTimeout: 60_000,
   },
 });
