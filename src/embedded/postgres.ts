@@ -26,19 +26,33 @@ type Cluster = { bin: string; base: string; data: string; log: string; account: 
  */
 export async function findPostgres(home: string, identity: string): Promise<PostgresPlace> {
   const account = await unprivilegedAccount();
-  let base = path.resolve(home, 'postgres');
-  await mkdir(base, { recursive: true, mode: 0o755 });
-  if (account.uid !== undefined && !(await mayEnter(base, account))) {
-    const name = createHash('sha256')
-      .update(`${path.resolve(home)}\0${identity}`)
-      .digest('hex');
-    base = path.join('/var/tmp', `flash-${name.slice(0, 24)}`);
-    await mkdir(base, { recursive: true, mode: 0o755 });
-    await writeFile(path.resolve(home, 'postgres', 'moved-to'), `${base}\n`);
+  const inside = path.resolve(home, 'postgres');
+  const moved = path.join('/var/tmp', `flash-${digest(`${path.resolve(home)}\0${identity}`)}`);
+  await mkdir(inside, { recursive: true, mode: 0o755 });
+  const base = (await belongsInside({ inside, moved, account })) ? inside : moved;
+  if (base === moved) {
+    await mkdir(moved, { recursive: true, mode: 0o755 });
+    await writeFile(path.join(inside, 'moved-to'), `${moved}\n`); // for people who look for it
   }
-  const exists = await succeeds(readFile(path.join(base, 'data', 'PG_VERSION')));
-  return { base, account, exists };
+  return { base, account, exists: await hasData(base) };
 }
+
+type Places = { inside: string; moved: string; account: Account };
+
+/** Data stays where it is, also when the folder's mode has been changed since it was put there. */
+async function belongsInside({ inside, moved, account }: Places): Promise<boolean> {
+  if (await hasData(moved)) return false;
+  if (account.uid === undefined || (await mayEnter(inside, account))) return true;
+  if (!(await hasData(inside))) return false;
+  throw new SetupError(
+    `${inside} holds a database that the account "nobody", which PostgreSQL runs as for root, ` +
+      'may no longer enter: let others pass through the folders above it (chmod o+x)',
+  );
+}
+
+const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 24);
+
+const hasData = (base: string) => succeeds(readFile(path.join(base, 'data', 'PG_VERSION')));
 
 const mayEnter = (folder: string, account: Account) =>
   succeeds(execute('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], { ...account, cwd: '/' }));
@@ -69,7 +83,7 @@ export async function startPostgres(
   return { url: urlOf(port, options.database), how, stop, isNew: !place.exists };
 }
 
-function run(cluster: Cluster, program: string, args: string[]) {
+function run(cluster: Cluster, [program, ...args]: [string, ...string[]]) {
   const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
   const options = { ...cluster.account, cwd: '/', env };
   return execute(path.join(cluster.bin, program), args, options);
@@ -91,7 +105,7 @@ async function createCluster(cluster: Cluster): Promise<void> {
   const locale = ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'];
   const login = ['-U', 'postgres', `--pwfile=${password}`, '--auth=scram-sha-256'];
   const rest = ['--encoding=UTF8', '--no-sync', '--no-instructions'];
-  await run(cluster, 'initdb', ['-D', making, ...login, ...locale, ...rest]).catch((error) => {
+  await run(cluster, ['initdb', '-D', making, ...login, ...locale, ...rest]).catch((error) => {
     throw new SetupError(`PostgreSQL's data folder could not be made in ${data}: ${said(error)}`);
   });
   await rename(making, data);
@@ -140,7 +154,7 @@ async function startCluster(
   const before = await readFile(cluster.log, 'utf8').catch(() => '');
   try {
     const server = `-p ${options.port} ${flags.join(' ')}`;
-    await run(cluster, 'pg_ctl', ['start', '-D', cluster.data, ...how, '-o', server]);
+    await run(cluster, ['pg_ctl', 'start', '-D', cluster.data, ...how, '-o', server]);
     return undefined;
   } catch (error) {
     const log = (await readFile(cluster.log, 'utf8').catch(() => '')).slice(before.length);
@@ -150,7 +164,7 @@ async function startCluster(
 
 async function stopCluster(cluster: Cluster): Promise<void> {
   const how = ['-m', 'fast', '-w', '-t', String(SECONDS_TO_STOP)];
-  await run(cluster, 'pg_ctl', ['stop', '-D', cluster.data, ...how]).catch((error) => {
+  await run(cluster, ['pg_ctl', 'stop', '-D', cluster.data, ...how]).catch((error) => {
     if (!/no server running|PID file .* does not exist/i.test(said(error))) throw error;
   });
 }

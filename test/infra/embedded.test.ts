@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
@@ -145,6 +145,19 @@ test("the sandbox's key is kept with its database, and forgotten with it", async
   await rm(data, { recursive: true });
   await mkdir(path.join(`${data}.making`, 'base'), { recursive: true }); // killed while making it
   expect((await start()).sandbox?.key).toBeUndefined();
+});
+
+test('data that PostgreSQL may no longer reach is not taken for an empty database', async () => {
+  const isRoot = process.getuid?.() === 0;
+  await chmod(path.dirname(home.folder), 0o755);
+  await stop(await start());
+  await chmod(path.dirname(home.folder), 0o700);
+  const again = start().then(
+    ({ how }) => how,
+    (error: Error) => error.message,
+  );
+  // For root it is another account that must get through; anyone else owns the folder.
+  expect(await again).toContain(isRoot ? 'may no longer enter' : 'PostgreSQL started');
 });
 
 test('with a database of your own no keys are made and no PostgreSQL is started', async () => {
