@@ -4,8 +4,8 @@ import { torture } from './test/support/seed.ts';
 const HOUR = 3_600_000;
 
 export default defineConfig({
-  // Node gives its libraries the CommonJS build; Vite would pick the other one for our own files, and
-  // two builds of graphql do not know each other's types.
+  // Node gives its libraries the CommonJS build; Vite would pick the other one for our own files,
+  // and two builds of graphql do not know each other's types.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     include: ['test/**/*.test.ts'],

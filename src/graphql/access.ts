@@ -1,6 +1,7 @@
 /**
- * The one place that says who may do what. Every field of every object type has a rule here; one that
- * has none keeps the server from starting, so that what is new is denied until somebody decides.
+ * The one place that says who may do what. Every field of every object type has a rule here; one
+ * that has none keeps the server from starting, so that what is new is denied until somebody
+ * decides.
  */
 import {
   type DocumentNode,
@@ -233,9 +234,10 @@ export function guard(schema: GraphQLSchema): void {
       if (!rule) throw new Error(`${coordinate} has no rule in access.ts`);
       unused.delete(coordinate);
       const resolve = field.resolve ?? defaultFieldResolver;
-      field.resolve = (source, args, context: Context, info) => {
-        assertMay(context.caller, { coordinate, rule });
-        return resolve(source, args, context, info);
+      field.resolve = (...call) => {
+        const { caller }: Context = call[2];
+        assertMay(caller, { coordinate, rule });
+        return resolve(...call);
       };
     }
   }

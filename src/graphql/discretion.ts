@@ -1,6 +1,6 @@
 /**
- * What graphql-js and Apollo say about a bad document or bad variables quotes what was sent. Here each
- * such message is made anew from the schema: the path, and what was expected there.
+ * What graphql-js and Apollo say about a bad document or bad variables quotes what was sent. Here
+ * each such message is made anew from the schema: the path, and what was expected there.
  */
 import {
   type ASTNode,
@@ -43,7 +43,7 @@ export function variableFaults(
     if (!isInputType(type)) continue;
     const sent = Object.hasOwn(variables, name);
     if (!sent && (defaultValue || !isNonNullType(type))) continue;
-    coerceInputValue(variables[name], type, (path, _value, error) => {
+    coerceInputValue(variables[name], type, (...[path, , error]) => {
       if (faults.length < MAX_FAULTS)
         faults.push(fault(schema, { type, path: [name, ...path], error }));
     });
@@ -51,7 +51,9 @@ export function variableFaults(
   return faults;
 }
 
-/** What was expected at a path; the messages are graphql-js's own, of which only the names are used. */
+/**
+ * What was expected at a path; the messages are graphql-js's own, of which only the names are used.
+ */
 function fault(
   schema: GraphQLSchema,
   at: { type: GraphQLInputType; path: Path; error: GraphQLError },
@@ -95,7 +97,9 @@ const VALUES: ReadonlySet<string> = new Set([
   Kind.OBJECT_FIELD,
 ]);
 
-/** The message of a validation error; those about a literal value are made anew, the rest only name. */
+/**
+ * The message of a validation error; those about a literal value are made anew, the rest only name.
+ */
 export function validationMessage(schema: GraphQLSchema, error: GraphQLError): string {
   const node = error.nodes?.[0];
   if (!node?.loc || !VALUES.has(node.kind)) return error.message;
@@ -111,7 +115,7 @@ function placeOf(schema: GraphQLSchema, target: ASTNode): { path: Path; expected
   const document = parse(target.loc?.source.body ?? '');
   let found: { path: Path; expected: string } | undefined;
   const look: ASTVisitor = {
-    enter(node, _key, _parent, keys) {
+    enter(...[node, , , keys]) {
       if (node.kind !== target.kind || node.loc?.start !== target.loc?.start) return undefined;
       found = { path: inputPath(document, keys), expected: expectedBy(types) };
       return BREAK;
@@ -121,7 +125,10 @@ function placeOf(schema: GraphQLSchema, target: ASTNode): { path: Path; expected
   return found ?? { path: ['document'], expected: 'values of the declared types' };
 }
 
-/** The names of arguments, variables and input fields, and the places in lists, on the way to a node. */
+/**
+ * The names of arguments, variables and input fields, and the places in lists, on the way to a
+ * node.
+ */
 function inputPath(document: DocumentNode, keys: readonly (string | number)[]): Path {
   const path: (string | number)[] = [];
   let node: unknown = document;
@@ -135,13 +142,16 @@ function inputPath(document: DocumentNode, keys: readonly (string | number)[]): 
   return path;
 }
 
-/** A field that its input type does not have has no type: then only those of its parent are right. */
+/**
+ * A field that its input type does not have has no type: then only those of its parent are right.
+ */
 function expectedBy(types: TypeInfo): string {
   const type = types.getInputType();
   return type ? String(type) : `only fields of ${types.getParentInputType()}`;
 }
 
-// Of a syntax error only what the grammar expected, never what was found: that is the client's text.
+// Of a syntax error only what the grammar expected, never what was found: that is the client's
+// text.
 const SAY_OF_SYNTAX = [
   /^Syntax Error: Expected [^,]*(?=, found)/,
   /^Syntax Error: Unexpected (?:Name|String|BlockString|Int|Float|character)\b/,

@@ -64,7 +64,10 @@ export const refusals: Record<RefusalReason, { message: string; retryable: boole
 
 export type Fault = { code: ErrorCode; message: string; field?: string | undefined };
 
-/** An error as clients see it. Whatever was not thrown on purpose is an internal one, without detail. */
+/**
+ * An error as clients see it. Whatever was not thrown on purpose is an internal one, without
+ * detail.
+ */
 export function faultOf(error: unknown): Fault {
   const cause = error instanceof GraphQLError ? (error.originalError ?? error) : error;
   if (cause instanceof Mistake)

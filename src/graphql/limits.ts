@@ -1,13 +1,15 @@
 /**
  * How much one document may ask for. It bounds the work of a request before a resolver runs:
  *
- * | limit   |  value | why                                                                         |
- * | ------- | ------ | --------------------------------------------------------------------------- |
- * | body    |  2 MiB | an import of 5,000 codes of 64 characters, each of them escaped, is 1.9 MiB |
- * | tokens  | 10,000 | parsing; the same import written into the document is 5,000                 |
- * | depth   |     12 | the longest sensible way, from pools by codes to tiers, is 9                |
- * | aliases |    100 | a batch of mutations; more of them go into another request                  |
- * | cost    | 50,000 | fields that may have to be resolved, with lists as long as they may be      |
+ * | limit   |  value | why
+ * | | ------- | ------ |
+ * --------------------------------------------------------------------------- | | body    |  2 MiB
+ * | an import of 5,000 codes of 64 characters, each of them escaped, is 1.9 MiB | | tokens  |
+ * 10,000 | parsing; the same import written into the document is 5,000                 | | depth
+ * |     12 | the longest sensible way, from pools by codes to tiers, is 9                | |
+ * aliases |    100 | a batch of mutations; more of them go into another request                  |
+ * | cost    | 50,000 | fields that may have to be resolved, with lists as long as they may be
+ * |
  */
 import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases';
 import { maxDepthRule } from '@escape.tech/graphql-armor-max-depth';
@@ -41,7 +43,9 @@ export const MAX_COST = 50_000;
 // Lists that are not paged: tiers, wallets, orders, secret keys.
 const UNPAGED_SIZE = 10;
 
-/** They report instead of throwing: what a validation rule throws is an internal error to Apollo. */
+/**
+ * They report instead of throwing: what a validation rule throws is an internal error to Apollo.
+ */
 const reporting = (expected: string) => ({
   propagateOnRejection: false,
   flattenFragments: true,

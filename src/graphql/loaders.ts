@@ -18,8 +18,8 @@ type Of = { programId: ProgramId; ids: readonly string[] };
 type ByIds<Row> = (deps: Deps, of: Of) => Promise<Row[]>;
 
 /**
- * What stands beside the rows of a list is read for all of them at once. Nothing is remembered: in a
- * document with several mutations a later one must not be answered with what an earlier one read.
+ * What stands beside the rows of a list is read for all of them at once. Nothing is remembered: in
+ * a document with several mutations a later one must not be answered with what an earlier one read.
  */
 const UNREMEMBERED = { cache: false } as const;
 

@@ -51,7 +51,9 @@ function admit(schema: GraphQLSchema, asked: Resolved): void {
     );
 }
 
-/** Only what nobody threw on purpose, and of that what happened and where, never with which values. */
+/**
+ * Only what nobody threw on purpose, and of that what happened and where, never with which values.
+ */
 function logFaults({ errors, contextValue }: GraphQLRequestContext<Context>): void {
   const { deps, requestId } = contextValue;
   for (const error of errors ?? []) {

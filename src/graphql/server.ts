@@ -11,7 +11,8 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest }
 import type { GraphQLSchema } from 'graphql';
 import type { Deps } from '../deps.ts';
 import { registerHealth } from '../http/health.ts';
-import { registerMetrics } from '../http/metrics.ts';
+import { apiMetrics, registerMetrics } from '../http/metrics.ts';
+import { registerPlayground } from '../http/playground.ts';
 import { guard } from './access.ts';
 import { type Context, makeContext } from './context.ts';
 import { errorBody, type Fault, faultOf, httpStatus } from './errors.ts';
@@ -52,6 +53,7 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
   await serveGraphql(app, deps);
   registerHealth(app, deps);
   registerMetrics(app, deps);
+  await registerPlayground(app, deps);
   return app;
 }
 
@@ -109,10 +111,11 @@ function logRequests(app: FastifyInstance, deps: Deps): void {
 
 /** Everything that does not come from GraphQL, in the same shape as what does. */
 function answerErrors(app: FastifyInstance, deps: Deps): void {
-  app.setErrorHandler((error: FastifyError, request, reply) => {
+  app.setErrorHandler((error: FastifyError, ...[request, reply]) => {
     const fault = transportFault(error) ?? faultOf(error);
     if (fault.code === 'INTERNAL_SERVER_ERROR')
       deps.log.error({ err: error, requestId: request.id }, 'internal error');
+    apiMetrics(deps.metrics).errors.inc({ code: fault.code });
     // A body that is too large or no JSON keeps HTTP's own number for it.
     const status =
       error.statusCode === 413 || error.statusCode === 415 ? error.statusCode : undefined;

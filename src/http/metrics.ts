@@ -2,12 +2,16 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Deps } from '../deps.ts';
 import { sameSecret } from '../kernel/crypto.ts';
+import { isFromThisMachine } from './peer.ts';
 
 export type ApiMetrics = ReturnType<typeof register>;
 
 const registered = new WeakMap<Registry, ApiMetrics>();
 
-/** The API's own numbers. Every label is a name of the schema: what a client may choose could be data. */
+/**
+ * The API's own numbers. Every label is a name of the schema: what a client may choose could be
+ * data.
+ */
 export function apiMetrics(registry: Registry): ApiMetrics {
   const metrics = registered.get(registry) ?? register(registry);
   registered.set(registry, metrics);
@@ -54,14 +58,7 @@ export function registerMetrics(app: FastifyInstance, deps: Deps): void {
 }
 
 function mayRead({ config }: Deps, request: FastifyRequest): boolean {
-  if (config.metricsToken === undefined) return isLocal(request);
+  if (config.metricsToken === undefined) return isFromThisMachine(request);
   const sent = /^bearer +(\S.*)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
   return sameSecret(sent.trimEnd(), config.metricsToken);
-}
-
-/** The peer itself, and not on behalf of another: a proxy on this machine is a loopback peer, too. */
-function isLocal(request: FastifyRequest): boolean {
-  const forwarded = request.headers['x-forwarded-for'] ?? request.headers.forwarded;
-  const peer = request.socket.remoteAddress ?? '';
-  return forwarded === undefined && /^(127\.|::1$|::ffff:127\.)/.test(peer);
 }

@@ -35,10 +35,10 @@ export async function startApi(deps: Deps): Promise<Api> {
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   const api: Api = {
     url,
-    query: (credential, document, variables) =>
+    query: (credential, ...[document, variables]) =>
       post(url, { credential, body: JSON.stringify({ query: document, variables }) }),
-    data: async (credential, document, variables) => {
-      const { body } = await api.query(credential, document, variables);
+    data: async (...call) => {
+      const { body } = await api.query(...call);
       if (body.errors) throw new Error(JSON.stringify(body.errors));
       return body.data;
     },

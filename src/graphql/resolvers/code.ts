@@ -99,7 +99,9 @@ export const codeResolvers = {
   },
 } satisfies Resolvers;
 
-/** To a member token only its own codes are ever given; their text least of all may be another's. */
+/**
+ * To a member token only its own codes are ever given; their text least of all may be another's.
+ */
 function plaintextOf({ caller, loaders }: Context, code: Code): Promise<string> {
   if (caller.kind === 'member' && code.memberId !== caller.memberId)
     throw new Mistake('FORBIDDEN', 'Code.plaintext: a member token reads its own codes');

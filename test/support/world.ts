@@ -1,0 +1,51 @@
+/** A program with one of everything, for tests that go through the API. */
+
+import { claimCode, redeemCode } from '../../src/coupons/index.ts';
+import type { Deps } from '../../src/deps.ts';
+import type { ProgramId } from '../../src/kernel/ids.ts';
+import { createMemberToken, createSecretKey, type Scope } from '../../src/programs/index.ts';
+import { aMember, aPool, aProgram, unique } from './factories.ts';
+
+export type World = Awaited<ReturnType<typeof aWorld>>;
+
+export async function aWorld(deps: Deps) {
+  const { programId, secretKey } = await aProgram(deps);
+  const email = `${unique('someone')}@example.com`;
+  const member = await aMember(deps, { programId, email, emailVerified: true });
+  const pool = await aPool(deps, { programId, codes: 5, input: { perMemberLimit: 3 } });
+  const draft = await aPool(deps, { programId, codes: 2, draft: true });
+  const claim = { programId, poolId: pool.id, memberId: member.id, actor: 'key:test' } as const;
+  const claimed = await claimCode(deps, { ...claim, claimKey: 'first' });
+  const spent = await claimCode(deps, { ...claim, claimKey: 'second' });
+  if (!claimed.ok || !spent.ok) throw new Error('no code was claimed');
+  const orderId = unique('order');
+  const redeemed = await redeemCode(deps, {
+    programId,
+    code: spent.plaintext,
+    orderId,
+    orderAmount: 5_000,
+    asker: { kind: 'merchant' },
+  });
+  if (!redeemed.ok) throw new Error('no code was redeemed');
+  const tokenOf = { programId, memberId: member.id, ttlSeconds: 3_600 };
+  const spare = await aKey(deps, { programId, scopes: ['POOLS_READ'] });
+  return {
+    programId,
+    secretKey,
+    member,
+    email,
+    pool,
+    draft,
+    code: claimed.code,
+    plaintext: claimed.plaintext,
+    spent: spent.code,
+    redemption: redeemed.redemption,
+    orderId,
+    spare: spare.key,
+    token: await createMemberToken(deps, tokenOf),
+  };
+}
+
+/** A key of a program with these scopes only. */
+export const aKey = (deps: Deps, of: { programId: ProgramId; scopes: Scope[] }) =>
+  createSecretKey(deps, { caller: { kind: 'root' }, name: null, ...of });
