@@ -2,7 +2,8 @@ import process from 'node:process';
 import { defineConfig } from 'prisma/config';
 
 // `prisma generate` wants a schema engine to exist but never runs it; naming a file that exists
-// keeps it from downloading one. Migrations go through the WebAssembly engine: src/kernel/migrate.ts.
+// keeps it from downloading one. Migrations go through the WebAssembly engine:
+// src/kernel/migrate.ts.
 process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= process.execPath;
 
 export default defineConfig({

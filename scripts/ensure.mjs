@@ -1,6 +1,6 @@
 // Makes what `npm start` and `npm test` need and is missing or stale: the packages, the Prisma
-// client, the GraphQL types, the playground. Plain Node, because it runs before any package is here.
-// `node scripts/ensure.mjs prisma graphql` makes those two only. Nothing to do: about 20 ms.
+// client, the GraphQL types, the playground. Plain Node, because it runs before any package is
+// here. `node scripts/ensure.mjs prisma graphql` makes those two only. Nothing to do: about 20 ms.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {

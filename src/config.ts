@@ -127,7 +127,10 @@ const settings = z.object({
   FLASH_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
 });
 
-/** Where the embedded servers keep their data. Not part of Config: the engine itself has no use for it. */
+/**
+ * Where the embedded servers keep their data. Not part of Config: the engine itself has no use for
+ * it.
+ */
 export const DEFAULT_HOME = '.flash';
 export const variables: readonly string[] = [...Object.keys(settings.shape), 'FLASH_HOME'];
 
@@ -172,8 +175,8 @@ export function readConfig(env: Env): Config {
 }
 
 /**
- * Refuses what `willBeMade` (the names that embedded servers are going to fill in) cannot put right,
- * before any server has been started for nothing.
+ * Refuses what `willBeMade` (the names that embedded servers are going to fill in) cannot put
+ * right, before any server has been started for nothing.
  */
 export function checkConfig(env: Env, willBeMade: readonly string[]): Address {
   const set = withoutBlanks(env);

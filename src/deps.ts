@@ -50,7 +50,9 @@ export async function openDeps(config: Config): Promise<OpenDeps> {
   return { config, db, redis, clock, random, log, metrics, hot: openHotQueues(db), close };
 }
 
-/** Fails within about a second when Redis is away, so that whoever asks can refuse instead of wait. */
+/**
+ * Fails within about a second when Redis is away, so that whoever asks can refuse instead of wait.
+ */
 function openRedis(url: string, log: Logger): Redis {
   const redis = new Redis(url, {
     maxRetriesPerRequest: 1,

@@ -1,4 +1,7 @@
-/** `npm start`: the API and the worker in one process, with servers and keys of our own where none are given. */
+/**
+ * `npm start`: the API and the worker in one process, with servers and keys of our own where none
+ * are given.
+ */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import process from 'node:process';

@@ -10,9 +10,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const PATIENCE_MS = 35_000;
 
 /**
- * Runs `start` and stays up until a signal comes. A signal during the start is obeyed as soon as the
- * step that is under way has told how to stop it, so nothing is left half started; a second signal
- * changes nothing, because npm passes Ctrl-C on and one press arrives twice.
+ * Runs `start` and stays up until a signal comes. A signal during the start is obeyed as soon as
+ * the step that is under way has told how to stop it, so nothing is left half started; a second
+ * signal changes nothing, because npm passes Ctrl-C on and one press arrives twice.
  */
 export async function runProcess(start: (onStop: OnStop) => Promise<void>): Promise<void> {
   const running: { what: string; stop: () => Promise<unknown> }[] = [];

@@ -1,4 +1,6 @@
-/** What an embedded database begins with: a program to play with. Stands above the rooms it fills. */
+/**
+ * What an embedded database begins with: a program to play with. Stands above the rooms it fills.
+ */
 import { activatePool, createPool, generateCodes } from './coupons/index.ts';
 import type { Deps } from './deps.ts';
 import type { PoolId, ProgramId } from './kernel/ids.ts';
@@ -22,8 +24,8 @@ const WELCOME = {
 const CODES = 100;
 
 /**
- * A sandbox program with the member `ada` and an active pool of 100 codes. Its secret key is returned
- * here and nowhere else.
+ * A sandbox program with the member `ada` and an active pool of 100 codes. Its secret key is
+ * returned here and nowhere else.
  */
 export async function seedSandbox(
   deps: Deps,

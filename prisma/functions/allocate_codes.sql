@@ -1,7 +1,8 @@
--- Binds one AVAILABLE code of a pool to each item, as far as there are any that nobody else is taking.
--- `p_after` only saves work: the scan starts behind the code that this process took last, so that it
--- does not wade through the dead index entries at the head of the queue; what lies before it is looked
--- at when the rest does not suffice. The caller holds the identity locks and shares the pool's lock.
+-- Binds one AVAILABLE code of a pool to each item, as far as there are any that nobody else is
+-- taking. `p_after` only saves work: the scan starts behind the code that this process took last,
+-- so that it does not wade through the dead index entries at the head of the queue; what lies
+-- before it is looked at when the rest does not suffice. The caller holds the identity locks and
+-- shares the pool's lock.
 CREATE OR REPLACE FUNCTION allocate_codes(
   p_program uuid, p_pool uuid, p_items claim_item[], p_after uuid, p_now timestamptz)
 RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$

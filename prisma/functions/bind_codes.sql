@@ -1,5 +1,6 @@
--- Binds the codes that guests claimed with an address to the member who has just verified it. A code
--- that has an owner keeps it. The caller holds the identity locks of the member and the address.
+-- Binds the codes that guests claimed with an address to the member who has just verified it. A
+-- code that has an owner keeps it. The caller holds the identity locks of the member and the
+-- address.
 CREATE OR REPLACE FUNCTION bind_codes(p_program uuid, p_member uuid, p_email text)
 RETURNS int LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

@@ -2,9 +2,10 @@
 -- item whose lock or row is taken is answered AGAIN, and comes back with a later call.
 --
 -- Locks: IDENTITY (tried, in sorted order), POOL shared (tried), code rows (skipped when locked).
--- Outcomes: HELD (the code that this identity has already), CLAIMED, AGAIN, TOP_UP (with the pool to
--- mint for), NO_SUCH_POOL, NO_SUCH_MEMBER, or a refusal. Items: ord, pool_id, member_id or email,
--- claim_key, actor. `p_after`: for a pool, the code that this process took last (see allocate_codes).
+-- Outcomes: HELD (the code that this identity has already), CLAIMED, AGAIN, TOP_UP (with the pool
+-- to mint for), NO_SUCH_POOL, NO_SUCH_MEMBER, or a refusal. Items: ord, pool_id, member_id or
+-- email, claim_key, actor. `p_after`: for a pool, the code that this process took last (see
+-- allocate_codes).
 DROP FUNCTION IF EXISTS claim_codes(uuid, jsonb, jsonb);
 CREATE FUNCTION claim_codes(p_program uuid, p_items jsonb, p_after jsonb)
 RETURNS TABLE (ord int, outcome text, top_up_pool_id uuid, code codes)
@@ -20,8 +21,8 @@ DECLARE
 BEGIN
   v_ready := lock_claims(p_program, v_before);
 
-  -- Read again under the locks: who the claimant is may have changed while they were taken, and then
-  -- there is a key that is not locked.
+  -- Read again under the locks: who the claimant is may have changed while they were taken, and
+  -- then there is a key that is not locked.
   SELECT coalesce(array_agg(i.*::claim_item), '{}') INTO v_items
   FROM unnest(claimants_of(p_program, p_items)) i
   JOIN unnest(v_before) b ON b.ord = i.ord AND b.keys = i.keys

@@ -1,5 +1,6 @@
--- One pool's part in a batch of claims. Items that it leaves unanswered go on to the next of the chain:
--- the pool is empty, or it is a fallback that issues nothing to this claimant and is passed over.
+-- One pool's part in a batch of claims. Items that it leaves unanswered go on to the next of the
+-- chain: the pool is empty, or it is a fallback that issues nothing to this claimant and is passed
+-- over.
 CREATE OR REPLACE FUNCTION claim_from_pool(
   p_program uuid, p_pool uuid, p_items claim_item[], p_after jsonb, p_now timestamptz)
 RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$
@@ -14,7 +15,8 @@ BEGIN
       SELECT i.*::claim_item FROM unnest(p_items) i
       JOIN pools p ON p.program_id = p_program AND p.id = p_pool
       WHERE issue_refusal(p_program, p, i.member_id, (
-        SELECT count(DISTINCT h.code_id) FROM codes_held(p_program, p_pool, i.member_id, i.email) h),
+        SELECT count(DISTINCT h.code_id)
+        FROM codes_held(p_program, p_pool, i.member_id, i.email) h),
         p_now) IS NULL
       ORDER BY i.ord);
   END IF;

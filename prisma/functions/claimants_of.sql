@@ -1,6 +1,6 @@
--- Who each claimant of a batch is now: a guest whose address a member has verified is that member (the
--- oldest, where several did), and an unverified address identifies nobody, but is locked all the same,
--- because it may be being verified at this moment.
+-- Who each claimant of a batch is now: a guest whose address a member has verified is that member
+-- (the oldest, where several did), and an unverified address identifies nobody, but is locked all
+-- the same, because it may be being verified at this moment.
 CREATE OR REPLACE FUNCTION claimants_of(p_program uuid, p_items jsonb)
 RETURNS claim_item[] LANGUAGE sql STABLE AS $$
   SELECT array_agg(ROW(i.ord, i.pool_id, m.id, i.email,

@@ -1,6 +1,7 @@
 -- Why a code cannot be spent on (or held for) an order now, or null. The one home of this rule, for
--- redemption and reservation. A caller with a member's token (`p_caller`) hears one answer about every
--- code that is not the caller's own; a merchant's server may say whose it ought to be (`p_owner`).
+-- redemption and reservation. A caller with a member's token (`p_caller`) hears one answer about
+-- every code that is not the caller's own; a merchant's server may say whose it ought to be
+-- (`p_owner`).
 CREATE OR REPLACE FUNCTION code_refusal(
   p_code codes, p_pool pools, p_order text, p_caller uuid, p_owner uuid, p_now timestamptz)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$

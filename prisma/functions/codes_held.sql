@@ -1,5 +1,6 @@
--- The codes that count for one claimant in one pool, revoked ones included: a member's by ownership, a
--- guest's by the address and, for the limit only, by the mailbox. `own` tells whose text may be given.
+-- The codes that count for one claimant in one pool, revoked ones included: a member's by
+-- ownership, a guest's by the address and, for the limit only, by the mailbox. `own` tells whose
+-- text may be given.
 CREATE OR REPLACE FUNCTION codes_held(p_program uuid, p_pool uuid, p_member uuid, p_email text)
 RETURNS TABLE (code_id uuid, own boolean) LANGUAGE sql STABLE AS $$
   SELECT id, true FROM codes

@@ -1,5 +1,5 @@
--- The discount of a pool on an order, in minor units: a share rounded down and up to its ceiling, an
--- amount up to the order's own; a gift carries no amount.
+-- The discount of a pool on an order, in minor units: a share rounded down and up to its ceiling,
+-- an amount up to the order's own; a gift carries no amount.
 CREATE OR REPLACE FUNCTION discount_of(p_pool pools, p_order_amount bigint)
 RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE p_pool.discount_kind

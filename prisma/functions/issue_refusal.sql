@@ -1,4 +1,5 @@
--- Why a pool issues nothing new to a claimant, or null. `p_held` codes count against its limit already.
+-- Why a pool issues nothing new to a claimant, or null. `p_held` codes count against its limit
+-- already.
 CREATE OR REPLACE FUNCTION issue_refusal(
   p_program uuid, p_pool pools, p_member uuid, p_held bigint, p_now timestamptz)
 RETURNS text LANGUAGE sql STABLE AS $$

@@ -1,5 +1,6 @@
--- What is settled before a code is looked for: a code that is held already is given again, whatever has
--- become of the pool; a revoked one keeps its place; a pool that issues nothing to this claimant refuses. OPEN: a code may be taken.
+-- What is settled before a code is looked for: a code that is held already is given again, whatever
+-- has become of the pool; a revoked one keeps its place; a pool that issues nothing to this
+-- claimant refuses. OPEN: a code may be taken.
 CREATE OR REPLACE FUNCTION judge_claims(p_program uuid, p_items claim_item[], p_now timestamptz)
 RETURNS SETOF claim_result LANGUAGE sql STABLE AS $$
   SELECT ROW(i.ord,

@@ -1,5 +1,6 @@
--- Decides each item of a batch of redemptions, under its locks. Ownership comes first, then the repeat
--- of what was answered before, then the code's own state, and last what depends on the order.
+-- Decides each item of a batch of redemptions, under its locks. Ownership comes first, then the
+-- repeat of what was answered before, then the code's own state, and last what depends on the
+-- order.
 CREATE OR REPLACE FUNCTION judge_redemptions(
   p_program uuid, p_items redeem_item[], p_now timestamptz)
 RETURNS redeem_item[] LANGUAGE sql STABLE AS $$

@@ -1,5 +1,5 @@
--- Tries every lock of a batch of claims, and answers which items have all of theirs. Items that share a
--- key could be one person: of those the first goes on, the others come back.
+-- Tries every lock of a batch of claims, and answers which items have all of theirs. Items that
+-- share a key could be one person: of those the first goes on, the others come back.
 CREATE OR REPLACE FUNCTION lock_claims(p_program uuid, p_items claim_item[])
 RETURNS int[] LANGUAGE sql VOLATILE AS $$
   WITH wanted AS MATERIALIZED (

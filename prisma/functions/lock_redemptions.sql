@@ -1,6 +1,6 @@
--- Tries every lock of a batch of redemptions, and answers which items have theirs. Of items that share
--- an order or a code the first goes on, the others come back. A code that is not there, or is not the
--- caller's, is locked for nobody: its answer does not depend on it.
+-- Tries every lock of a batch of redemptions, and answers which items have theirs. Of items that
+-- share an order or a code the first goes on, the others come back. A code that is not there, or is
+-- not the caller's, is locked for nobody: its answer does not depend on it.
 CREATE OR REPLACE FUNCTION lock_redemptions(p_program uuid, p_items redeem_item[])
 RETURNS int[] LANGUAGE sql VOLATILE AS $$
   WITH orders AS MATERIALIZED (

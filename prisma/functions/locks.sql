@@ -1,6 +1,7 @@
--- The registry of advisory locks. Every one is transaction-scoped, so that no pooler and no crash can
--- leak it, and a transaction takes them in the order of their class numbers, and within a class in the
--- order of their keys. The class stands in the top byte, so that keys of two classes never collide.
+-- The registry of advisory locks. Every one is transaction-scoped, so that no pooler and no crash
+-- can leak it, and a transaction takes them in the order of their class numbers, and within a class
+-- in the order of their keys. The class stands in the top byte, so that keys of two classes never
+-- collide.
 --
 --   1 PROGRAM     settings that are judged against each other: the ladder, chains of fallback pools
 --   2 IDENTITY    a claimant: member id, e-mail addresses, mailbox key, external id
@@ -49,7 +50,8 @@ RETURNS void LANGUAGE sql VOLATILE AS $$
   SELECT pg_advisory_xact_lock_shared(lock_key(p_program, 4, p_pool::text))
 $$;
 
--- Also fails while somebody waits for the pool alone, so that a rush of claims never starves a pause.
+-- Also fails while somebody waits for the pool alone, so that a rush of claims never starves a
+-- pause.
 CREATE OR REPLACE FUNCTION try_lock_pool_shared(p_program uuid, p_pool uuid)
 RETURNS boolean LANGUAGE sql VOLATILE AS $$
   SELECT pg_try_advisory_xact_lock_shared(lock_key(p_program, 4, p_pool::text))

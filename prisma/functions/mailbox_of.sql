@@ -1,5 +1,5 @@
--- The mailbox behind a normalised address, for limits and never for ownership: everything after a plus
--- is the reader's own sorting, and Gmail does not see dots.
+-- The mailbox behind a normalised address, for limits and never for ownership: everything after a
+-- plus is the reader's own sorting, and Gmail does not see dots.
 CREATE OR REPLACE FUNCTION mailbox_of(p_email text)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE

@@ -1,5 +1,5 @@
--- A pool and the pools it falls back to, in order. At most eight: longer chains and circles are refused
--- when they are set, and the bound here keeps even a corrupt one from running on.
+-- A pool and the pools it falls back to, in order. At most eight: longer chains and circles are
+-- refused when they are set, and the bound here keeps even a corrupt one from running on.
 CREATE OR REPLACE FUNCTION pool_chain(p_program uuid, p_pool uuid)
 RETURNS TABLE (depth int, pool_id uuid) LANGUAGE sql STABLE AS $$
   WITH RECURSIVE chain AS (

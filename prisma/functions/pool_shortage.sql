@@ -1,5 +1,6 @@
--- What an item that found no free code in a pool is to do: wait, because a fresh look shows codes that
--- are only locked (their takers may roll back); have the pool topped up; or null, the pool is empty.
+-- What an item that found no free code in a pool is to do: wait, because a fresh look shows codes
+-- that are only locked (their takers may roll back); have the pool topped up; or null, the pool is
+-- empty.
 CREATE OR REPLACE FUNCTION pool_shortage(p_program uuid, p_pool uuid)
 RETURNS text LANGUAGE sql VOLATILE AS $$
   SELECT CASE

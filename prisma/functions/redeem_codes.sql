@@ -1,7 +1,9 @@
--- Redemptions that arrived together, in one transaction. It never waits and never fails for one item.
+-- Redemptions that arrived together, in one transaction. It never waits and never fails for one
+-- item.
 --
 -- Locks: ORDER (tried, in sorted order), then the code rows in id order (skipped when locked).
--- Outcomes: REDEEMED, REPEATED (the same code and order again: the first answer), AGAIN, or a refusal.
+-- Outcomes: REDEEMED, REPEATED (the same code and order again: the first answer), AGAIN, or a
+-- refusal.
 -- Items: ord, hashes (the code's index under every look-up key, hex), order_id, order_amount,
 -- redemption_id, caller_id and owner_id (see code_refusal).
 DROP FUNCTION IF EXISTS redeem_codes(uuid, jsonb);

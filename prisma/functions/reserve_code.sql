@@ -1,5 +1,5 @@
--- Holds a code for an order until an instant; the same order extends it. One guarded UPDATE under the
--- row's lock, so it also waits for a redemption of the same code that is under way.
+-- Holds a code for an order until an instant; the same order extends it. One guarded UPDATE under
+-- the row's lock, so it also waits for a redemption of the same code that is under way.
 -- Outcomes: RESERVED or a refusal.
 DROP FUNCTION IF EXISTS reserve_code(uuid, jsonb);
 CREATE FUNCTION reserve_code(p_program uuid, p_item jsonb)
@@ -14,7 +14,8 @@ BEGIN
   SELECT * INTO v_code FROM codes WHERE program_id = p_program AND id = v_item.code_id
     FOR NO KEY UPDATE;
   SELECT * INTO v_pool FROM pools WHERE program_id = p_program AND id = v_code.pool_id;
-  outcome := code_refusal(v_code, v_pool, v_item.order_id, v_item.caller_id, v_item.owner_id, v_now);
+  outcome := code_refusal(
+    v_code, v_pool, v_item.order_id, v_item.caller_id, v_item.owner_id, v_now);
   IF outcome IS NULL THEN
     UPDATE codes SET reserved_for = v_item.order_id,
       reserved_until = v_now + make_interval(secs => (p_item->>'ttl_seconds')::int)

@@ -10,13 +10,14 @@ export const MAX_CODE_LENGTH = 64;
 const MIN_CANONICAL_LENGTH = 4;
 
 /**
- * The one form in which codes are compared, whoever typed them: NFKC, upper case, without spaces and
- * dashes, O read as 0 and I and L as 1. Applying it twice changes nothing.
+ * The one form in which codes are compared, whoever typed them: NFKC, upper case, without spaces
+ * and dashes, O read as 0 and I and L as 1. Applying it twice changes nothing.
  */
 export function canonicalForm(text: string): string {
   const upper = text.normalize('NFKC').toUpperCase().normalize('NFKC');
   return upper
     .replace(/[\s\p{Z}\p{Pd}\p{Cf}\u2212]/gu, '')
+    .normalize('NFKC') // a letter and an accent may have become neighbours
     .replace(/O/g, '0')
     .replace(/[IL]/g, '1');
 }
@@ -29,19 +30,20 @@ export function readCode(text: string, field: string): string {
   return canonical;
 }
 
-/** Whether a text may be imported as a code: long enough to be one, and printable. */
+/**
+ * Whether a text may be imported as a code: long enough to be one, printable, and readable
+ * afterwards, for a ligature may become many letters.
+ */
 export function isImportable(text: string): boolean {
+  if (text.length > MAX_CODE_LENGTH || /[\p{Cc}\p{Cs}]/u.test(text)) return false;
   const { length } = canonicalForm(text);
-  return (
-    length >= MIN_CANONICAL_LENGTH &&
-    text.length <= MAX_CODE_LENGTH &&
-    !/[\p{Cc}\p{Cs}]/u.test(text)
-  );
+  return length >= MIN_CANONICAL_LENGTH && length <= MAX_CODE_LENGTH;
 }
 
 /**
- * The check character of a body: its characters as coefficients of a polynomial over GF(32), read at a
- * primitive element. It notices every single wrong character and every two that changed places.
+ * The check character of a body: its characters as coefficients of a polynomial over GF(32), read
+ * at a primitive element. It notices every single wrong character and every two that changed
+ * places.
  */
 export function checkCharacter(body: string): string {
   let sum = 0;
@@ -53,13 +55,18 @@ export function checkCharacter(body: string): string {
   return ALPHABET[multiply(sum)] as string;
 }
 
-/** One more step of the polynomial, so that the check character stands one place behind the last. */
+/**
+ * One more step of the polynomial, so that the check character stands one place behind the last.
+ */
 function multiply(value: number): number {
   const doubled = value << 1;
   return doubled & 32 ? doubled ^ 0b100101 : doubled;
 }
 
-/** True when no generated code is spelled so. Imported codes carry no check: ask only about unknown ones. */
+/**
+ * True when no generated code is spelled so. Imported codes carry no check: ask only about unknown
+ * ones.
+ */
 export function looksMistyped(canonical: string): boolean {
   const body = canonical.slice(-BODY_LENGTH);
   if (body.length < BODY_LENGTH || [...body].some((c) => !ALPHABET.includes(c))) return true;

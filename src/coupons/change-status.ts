@@ -8,7 +8,8 @@ type Arrow = { from: PoolStatus[]; to: PoolStatus; verb: string };
 
 /**
  * The five arrows in the life of a pool; there are no others, and the database knows the same five.
- * Once one has answered, no code is issued that was not issued before: claims share the pool's lock.
+ * Once one has answered, no code is issued that was not issued before: claims share the pool's
+ * lock.
  *
  * Locks: POOL.
  * Refusals: none; CONFLICT from any other status, or to activate a pool without a code.

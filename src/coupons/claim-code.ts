@@ -22,8 +22,8 @@ export type Claim = PoolRef & {
 export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed: boolean };
 
 /**
- * Gives the claimant one code of the pool, for good: the one that this person already holds, or a free
- * one. The first hand-out of a code's text is recorded.
+ * Gives the claimant one code of the pool, for good: the one that this person already holds, or a
+ * free one. The first hand-out of a code's text is recorded.
  *
  * Locks: IDENTITY of everything that could be the same person, POOL shared, one code row.
  * Refusals: POOL_NOT_ISSUING, NOT_ELIGIBLE, CLAIM_LIMIT_REACHED, POOL_EXHAUSTED, BUSY.

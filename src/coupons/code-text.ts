@@ -4,9 +4,10 @@ import { ALPHABET, BODY_LENGTH, checkCharacter } from './canonical.ts';
 const GROUP = 4;
 
 /**
- * `count` fresh code texts, such as `PCT-7K2M-9QXA-40HT-ZB5E`. Each of the 15 random characters is five
- * bits of a random byte: 32 divides 256, so no character is likelier than another. The mask shows the
- * last two characters, one random and the check: 70 bits stay hidden, of which the check tells five.
+ * `count` fresh code texts, such as `PCT-7K2M-9QXA-40HT-ZB5E`. Each of the 15 random characters is
+ * five bits of a random byte: 32 divides 256, so no character is likelier than another. The mask
+ * shows the last two characters, one random and the check: 70 bits stay hidden, of which the check
+ * tells five.
  */
 export function drawTexts(random: Random, draw: { prefix: string; count: number }): string[] {
   const length = BODY_LENGTH - 1;

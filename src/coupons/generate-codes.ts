@@ -44,8 +44,9 @@ export async function generateCodes(deps: Deps, args: Generate): Promise<CodeBat
 }
 
 /**
- * Draws and seals the codes now, so that the locks are held for the writing alone. A code that exists
- * already (with 75 random bits it practically never does) is drawn anew; n distinct codes or an error.
+ * Draws and seals the codes now, so that the locks are held for the writing alone. A code that
+ * exists already (with 75 random bits it practically never does) is drawn anew; n distinct codes or
+ * an error.
  */
 export function prepareMint(deps: Deps, of: { pool: Pool; count: number; topUp: boolean }) {
   const { pool, count } = of;

@@ -24,8 +24,8 @@ type Import = PoolRef & { codes: string[]; idempotencyKey?: string | null | unde
  * Takes over codes that exist elsewhere, as one batch or not at all.
  *
  * Locks: POOL shared, CODE_SPACE.
- * Refusals: none; BAD_USER_INPUT names the rows that are malformed, or equal to an earlier row or to a
- * code of the program; CONFLICT as for generateCodes.
+ * Refusals: none; BAD_USER_INPUT names the rows that are malformed, or equal to an earlier row or
+ * to a code of the program; CONFLICT as for generateCodes.
  * A retry with the same idempotencyKey returns the first batch.
  * Events: none.
  */

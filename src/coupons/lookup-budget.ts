@@ -5,8 +5,8 @@ const WINDOW_SECONDS = 15 * 60;
 
 /**
  * Takes one attempt from each budget, or none: the window begins with the first and is not moved by
- * the later ones. An attempt is taken before the look-up, so that a thousand at once do not all find
- * the budget untouched.
+ * the later ones. An attempt is taken before the look-up, so that a thousand at once do not all
+ * find the budget untouched.
  */
 const TAKE = `
   for _, key in ipairs(KEYS) do
@@ -32,10 +32,10 @@ const budgets = ({ programId, memberId, address }: Guesser): string[] => [
 ];
 
 /**
- * Runs a look-up on behalf of a member's token, which may fail ten times in 15 minutes. `isOwn` tells
- * from the answer whether the code was the member's: then the attempt is given back. Answers BUSY when
- * Redis does not answer (a limiter that lets through when it cannot count is none); throws
- * TOO_MANY_REQUESTS when the budget is spent.
+ * Runs a look-up on behalf of a member's token, which may fail ten times in 15 minutes. `isOwn`
+ * tells from the answer whether the code was the member's: then the attempt is given back. Answers
+ * BUSY when Redis does not answer (a limiter that lets through when it cannot count is none);
+ * throws TOO_MANY_REQUESTS when the budget is spent.
  */
 export async function withinBudget<T>(
   deps: Deps,
@@ -52,7 +52,8 @@ export async function withinBudget<T>(
   if (taken !== 1)
     throw new Mistake('TOO_MANY_REQUESTS', 'too many codes that are not yours: try again later');
   const answer = await lookUp.run();
-  // Not given back when Redis has gone meanwhile: the budget is then one attempt too small, not too large.
+  // Not given back when Redis has gone meanwhile: the budget is then one attempt too small, not too
+  // large.
   if (lookUp.isOwn(answer)) await deps.redis.eval(GIVE_BACK, 2, ...keys).catch(() => undefined);
   return answer;
 }

@@ -46,7 +46,9 @@ const poolInput = z.object({
   stackable: z.boolean(),
 });
 
-/** The settings of a pool as the database keeps them; BAD_USER_INPUT names the field that is wrong. */
+/**
+ * The settings of a pool as the database keeps them; BAD_USER_INPUT names the field that is wrong.
+ */
 export function readPoolInput(input: PoolInput) {
   const read = parse(poolInput, input, 'input');
   checkDiscount(read);

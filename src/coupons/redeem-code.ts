@@ -24,8 +24,9 @@ export type Redeemed = { ok: true; code: Code; redemption: Redemption; alreadyRe
  *
  * Locks: ORDER, the code's row.
  * Refusals: CODE_UNKNOWN, CODE_NOT_ALLOCATED, NOT_THE_OWNER, CODE_ALREADY_REDEEMED, CODE_REVOKED,
- * CODE_RESERVED, CODE_EXPIRED, BELOW_MINIMUM_ORDER, ORDER_ALREADY_DISCOUNTED, BUSY; to a member token
- * CODE_NOT_REDEEMABLE for every code that is not its own, and TOO_MANY_REQUESTS beyond its budget.
+ * CODE_RESERVED, CODE_EXPIRED, BELOW_MINIMUM_ORDER, ORDER_ALREADY_DISCOUNTED, BUSY; to a member
+ * token CODE_NOT_REDEEMABLE for every code that is not its own, and TOO_MANY_REQUESTS beyond its
+ * budget.
  * A retry for the same order returns the first redemption, whatever the amount.
  * Events: none.
  */

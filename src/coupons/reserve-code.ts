@@ -75,8 +75,8 @@ function toResult({ outcome, code }: Answer, canonical: string): Reserved | Refu
 export type Release = { programId: ProgramId; code: string; orderId: string; asker: Asker };
 
 /**
- * Ends a reservation; true when this order held one. About a code that is not its own a member token
- * hears false, out of the same budget.
+ * Ends a reservation; true when this order held one. About a code that is not its own a member
+ * token hears false, out of the same budget.
  *
  * Locks: the code's row.
  * Refusals: none; SERVICE_UNAVAILABLE when the budget cannot be counted.

@@ -5,8 +5,8 @@ import type { Actor, Code } from './types.ts';
 import { openCode } from './vault.ts';
 
 /**
- * Reads the text of codes without claiming them. Who read each is recorded before the text is given:
- * when the record cannot be written, nothing is read. Answers in the order of `codes`.
+ * Reads the text of codes without claiming them. Who read each is recorded before the text is
+ * given: when the record cannot be written, nothing is read. Answers in the order of `codes`.
  *
  * Locks: the code rows that were never read before, in the order of their ids.
  * Refusals: none.

@@ -7,8 +7,8 @@ import type { Code } from './types.ts';
 import { lockCode } from './void-redemption.ts';
 
 /**
- * Withdraws a code that was not redeemed; it beats a reservation. Its claimant keeps the place in the
- * pool's limit that the code took.
+ * Withdraws a code that was not redeemed; it beats a reservation. Its claimant keeps the place in
+ * the pool's limit that the code took.
  *
  * Locks: the code's row.
  * Refusals: none; CONFLICT for a redeemed code (void its redemption first), NOT_FOUND.

@@ -12,9 +12,9 @@ export type KeyRotation = {
 };
 
 /**
- * Brings every code under the current encryption and look-up keys, a page at a time, while the service
- * runs: both keyrings still hold the old keys, so a code is read and found before and after its turn.
- * Answers how many codes were moved. Stopped half way, it goes on where it was.
+ * Brings every code under the current encryption and look-up keys, a page at a time, while the
+ * service runs: both keyrings still hold the old keys, so a code is read and found before and after
+ * its turn. Answers how many codes were moved. Stopped half way, it goes on where it was.
  *
  * Locks: the code rows of a page, in the order of their ids; a claim passes over them meanwhile.
  * Refusals: none.

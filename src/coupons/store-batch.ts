@@ -32,8 +32,9 @@ export function prepareCodes(
 type BatchOf = PoolRef & { batchId: BatchId; count: number };
 
 /**
- * Opens a batch in a pool that takes new codes now, and leaves the pool's status and the program's code
- * space locked until the transaction ends. Throws CONFLICT where the pool takes none, or not so many.
+ * Opens a batch in a pool that takes new codes now, and leaves the pool's status and the program's
+ * code space locked until the transaction ends. Throws CONFLICT where the pool takes none, or not
+ * so many.
  */
 export async function openBatch(tx: Tx, batch: BatchOf & { topUp: boolean }): Promise<void> {
   const { programId, poolId, batchId: id, count } = batch;
@@ -63,8 +64,9 @@ export async function roomIn(tx: Tx, pool: Pool): Promise<number> {
 }
 
 /**
- * Stores what is new and answers the positions of the codes that exist in the program already, under
- * any look-up key. Within an open batch only: the code space is locked, so nobody adds the same one.
+ * Stores what is new and answers the positions of the codes that exist in the program already,
+ * under any look-up key. Within an open batch only: the code space is locked, so nobody adds the
+ * same one.
  */
 export async function storeCodes(
   tx: Tx,
@@ -88,7 +90,9 @@ export async function storeCodes(
   return codes.flatMap((code, i) => (ids.has(code.id) ? [] : [i]));
 }
 
-/** While look-up keys rotate, a code may stand under an older one, which the unique index can't see. */
+/**
+ * While look-up keys rotate, a code may stand under an older one, which the unique index can't see.
+ */
 async function knownUnderOtherKeys(
   tx: Tx,
   batch: PoolRef & { codes: PreparedCode[] },

@@ -29,7 +29,9 @@ export type CouponRefusal =
   | 'ORDER_ALREADY_DISCOUNTED'
   | 'BUSY';
 
-/** `mistyped`: the code's check character does not fit, so no generated code was ever spelled so. */
+/**
+ * `mistyped`: the code's check character does not fit, so no generated code was ever spelled so.
+ */
 export type Refused = { ok: false; reason: CouponRefusal; mistyped?: boolean };
 
 /** Who is given a code's text, for the record of readings. */

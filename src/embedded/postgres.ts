@@ -1,4 +1,6 @@
-/** A PostgreSQL of our own in a folder: made when missing, taken over from a run that was killed. */
+/**
+ * A PostgreSQL of our own in a folder: made when missing, taken over from a run that was killed.
+ */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';

@@ -1,6 +1,7 @@
 /**
  * Which Redis to run: redis-server or valkey-server on PATH, else (Debian, Ubuntu) the
- * distribution's own package, unpacked into a folder of ours without root and without installing it.
+ * distribution's own package, unpacked into a folder of ours without root and without installing
+ * it.
  */
 import { execFile } from 'node:child_process';
 import { access, constants, mkdir, readdir, rename, rm } from 'node:fs/promises';

@@ -33,7 +33,9 @@ export async function startRedis(home: string, options: Options): Promise<Server
   }
 }
 
-/** A run that was killed leaves its Redis behind: that one is emptied and used, as after a restart. */
+/**
+ * A run that was killed leaves its Redis behind: that one is emptied and used, as after a restart.
+ */
 async function leftBehind(folder: string): Promise<Server | undefined> {
   const url = await readFile(path.join(folder, 'url'), 'utf8').catch(() => undefined);
   if (url === undefined) return undefined;

@@ -2,11 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { unavailable } from './errors.ts';
 
 /**
- * Requests that wait at the same moment go to the database together: one set-based call for up to 128
- * of them. The cost of one operation is round trips and commits, and those can be shared.
+ * Requests that wait at the same moment go to the database together: one set-based call for up to
+ * 128 of them. The cost of one operation is round trips and commits, and those can be shared.
  */
 export type HotOperation<Input, Outcome> = {
-  /** One call of a hot function, answered in the order of the inputs; AGAIN where a lock is taken. */
+  /**
+   * One call of a hot function, answered in the order of the inputs; AGAIN where a lock is taken.
+   */
   call(programId: string, inputs: Input[]): Promise<(Outcome | 'AGAIN')[]>;
   /** Inputs with the same key are one request that was sent twice: they share one outcome. */
   same(input: Input): string;
@@ -30,7 +32,9 @@ const LANES = 2;
 const PATIENCE_MS = 2_000;
 const MAX_PAUSE_MS = 25;
 
-/** How many calls of all operations and programs may be in flight: the rest of the pool stays free. */
+/**
+ * How many calls of all operations and programs may be in flight: the rest of the pool stays free.
+ */
 export class CallLimit {
   private free: number;
   private readonly queue: (() => void)[] = [];
@@ -106,7 +110,9 @@ class Lane<Input, Outcome> {
     });
   }
 
-  /** Joins only what still waits: a call in flight may have judged what changed before this came. */
+  /**
+   * Joins only what still waits: a call in flight may have judged what changed before this came.
+   */
   private add(entry: Entry<Input, Outcome>) {
     const key = this.of.operation.same(entry.input);
     const twin = this.waiting.get(key);

@@ -22,7 +22,10 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 
-/** Reads `id:base64,id:base64`. Throws an Error that names the entry by its position, never its text. */
+/**
+ * Reads `id:base64,id:base64`. Throws an Error that names the entry by its position, never its
+ * text.
+ */
 export function parseKeyring(text: string): Keyring {
   const all = new Map<string, Buffer>();
   for (const [index, entry] of text.split(',').entries()) {

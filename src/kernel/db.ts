@@ -7,12 +7,19 @@ import { unavailable } from './errors.ts';
 export type Db = PrismaClient;
 
 declare const insideTransaction: unique symbol;
-/** Only `inTransaction` makes one, so a function that takes a `Tx` holds its locks until the commit. */
+/**
+ * Only `inTransaction` makes one, so a function that takes a `Tx` holds its locks until the commit.
+ */
 export type Tx = Prisma.TransactionClient & { readonly [insideTransaction]: true };
 
 // The server gives up first, then Prisma: the other way round a statement would outlive its caller.
 const LOCK_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 20_000;
+const SESSION = [
+  '-c timezone=UTC',
+  `-c lock_timeout=${LOCK_TIMEOUT_MS}`,
+  `-c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
+].join(' ');
 const TRANSACTION_TIMEOUT_MS = 30_000;
 const CONNECTION_WAIT_MS = 5_000;
 const ATTEMPTS = 5;
@@ -33,17 +40,18 @@ const UNAVAILABLE = new Set([
 ]);
 
 /**
- * adapter-pg reads a timestamptz as if it were UTC, whatever the session says: so the session says UTC.
- * `max` connections; the hot queues keep their own calls well below it.
+ * adapter-pg reads a timestamptz as if it were UTC, whatever the session says: so the session says
+ * UTC. `max` connections; the hot queues keep their own calls well below it.
  */
 export function openDb(databaseUrl: string, options: { max?: number } = {}): Db {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: options.max ?? 16,
     connectionTimeoutMillis: CONNECTION_WAIT_MS,
-    options: `-c timezone=UTC -c lock_timeout=${LOCK_TIMEOUT_MS} -c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
+    options: SESSION,
   });
-  pool.on('error', () => {}); // an idle connection that dies is replaced; a busy one fails its query
+  // An idle connection that dies is replaced; a busy one fails its query.
+  pool.on('error', () => {});
   return new PrismaClient({
     adapter: new PrismaPg(pool, { disposeExternalPool: true }),
     transactionOptions: { timeout: TRANSACTION_TIMEOUT_MS, maxWait: CONNECTION_WAIT_MS },

@@ -1,4 +1,7 @@
-/** What the caller did wrong, as opposed to a refusal, which is an answer a client must be ready for. */
+/**
+ * What the caller did wrong, as opposed to a refusal, which is an answer a client must be ready
+ * for.
+ */
 export type MistakeCode =
   | 'BAD_USER_INPUT'
   | 'UNAUTHENTICATED'
@@ -8,7 +11,9 @@ export type MistakeCode =
   | 'TOO_MANY_REQUESTS'
   | 'SERVICE_UNAVAILABLE';
 
-/** Thrown on purpose; its message is shown to the caller, so it never repeats a value that was sent. */
+/**
+ * Thrown on purpose; its message is shown to the caller, so it never repeats a value that was sent.
+ */
 export class Mistake extends Error {
   readonly code: MistakeCode;
   readonly field: string | undefined;
@@ -21,7 +26,10 @@ export class Mistake extends Error {
   }
 }
 
-/** `field` is the path of the argument, such as `input.count`; `expected` says what would have been right. */
+/**
+ * `field` is the path of the argument, such as `input.count`; `expected` says what would have been
+ * right.
+ */
 export const badInput = (field: string, expected: string) =>
   new Mistake('BAD_USER_INPUT', `${field}: expected ${expected}`, field);
 

@@ -13,9 +13,9 @@ export type IdempotentCall = {
 };
 
 /**
- * Runs the effect once for each key, and answers the id that the first run had. The row is written in
- * the effect's own transaction, so that there is never one without the other; a second call that comes
- * meanwhile waits for the first. Throws CONFLICT when the key was used with another payload.
+ * Runs the effect once for each key, and answers the id that the first run had. The row is written
+ * in the effect's own transaction, so that there is never one without the other; a second call that
+ * comes meanwhile waits for the first. Throws CONFLICT when the key was used with another payload.
  */
 export async function once(
   tx: Tx,

@@ -13,7 +13,10 @@ export type RedemptionId = Id<'redemption'>;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** A version 7 UUID (RFC 9562): made in order of time, so that new rows land side by side in an index. */
+/**
+ * A version 7 UUID (RFC 9562): made in order of time, so that new rows land side by side in an
+ * index.
+ */
 export function newId<T extends string>(deps: { clock: Clock; random: Random }): T {
   return formatId(deps.clock.now().getTime(), deps.random.bytes(10)) as T;
 }

@@ -21,7 +21,10 @@ export const whole = (min: number, max: number = Number.MAX_SAFE_INTEGER) => {
   });
 };
 
-/** Throws BAD_USER_INPUT for the first thing that is wrong; each schema's message says what was expected. */
+/**
+ * Throws BAD_USER_INPUT for the first thing that is wrong; each schema's message says what was
+ * expected.
+ */
 export function parse<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;

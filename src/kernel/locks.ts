@@ -1,11 +1,13 @@
 import type { Tx } from './db.ts';
 
 /**
- * The named takers of the advisory locks in prisma/functions/locks.sql, for commands that wait. Each
- * holds until the transaction ends. Take them in the order in which they stand here.
+ * The named takers of the advisory locks in prisma/functions/locks.sql, for commands that wait.
+ * Each holds until the transaction ends. Take them in the order in which they stand here.
  */
 
-/** Settings of a program that are judged against each other: the ladder, chains of fallback pools. */
+/**
+ * Settings of a program that are judged against each other: the ladder, chains of fallback pools.
+ */
 export async function lockProgram(tx: Tx, programId: string): Promise<void> {
   await tx.$queryRaw`SELECT lock_program(${programId}::uuid)::text`;
 }

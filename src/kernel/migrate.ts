@@ -114,7 +114,8 @@ async function install(client: pg.Client, file: SqlFile): Promise<void> {
 
 /**
  * The SQL that would bring what the migrations make up to schema.prisma; undefined when they agree.
- * Needs the right to create a database. CHECKs, triggers, functions and partial indexes it does not see.
+ * Needs the right to create a database. CHECKs, triggers, functions and partial indexes it does not
+ * see.
  */
 export async function drift(
   databaseUrl: string,

@@ -1,4 +1,6 @@
-/** Something that whoever runs Flash can put right; the message says what to do, without a stack. */
+/**
+ * Something that whoever runs Flash can put right; the message says what to do, without a stack.
+ */
 export class SetupError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

@@ -18,9 +18,9 @@ type Desk = { waiting: Map<string, Waiting>; busy: boolean };
 const desks = new WeakMap<Db, Desk>();
 
 /**
- * The key in force that has this hash. Requests that ask while a look-up is under way share the next
- * one: one short statement at a time, however many ask, and still none answered from memory, so that
- * a key that was revoked is refused from the very next request on.
+ * The key in force that has this hash. Requests that ask while a look-up is under way share the
+ * next one: one short statement at a time, however many ask, and still none answered from memory,
+ * so that a key that was revoked is refused from the very next request on.
  */
 export function findKey(deps: Deps, wanted: Wanted): Promise<FoundKey | undefined> {
   const desk = deskOf(deps.db);
@@ -84,7 +84,9 @@ function lookUp(deps: Deps, asked: Wanted[]): Promise<Row[]> {
     WHERE k.revoked_at IS NULL`;
 }
 
-/** Once a minute for each key. A row that another process is writing is skipped: it does the same. */
+/**
+ * Once a minute for each key. A row that another process is writing is skipped: it does the same.
+ */
 async function recordUse(deps: Deps, rows: Row[]): Promise<void> {
   const now = deps.clock.now();
   const before = new Date(now.getTime() - USED_AT_MOST_EVERY_MS);

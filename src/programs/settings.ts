@@ -68,7 +68,10 @@ export const defaultSettings = {
   maxBackdateDays: 60,
 } satisfies Required<Settings>;
 
-/** What was said, in the types of the table. Throws BAD_USER_INPUT with a path that begins with `path`. */
+/**
+ * What was said, in the types of the table. Throws BAD_USER_INPUT with a path that begins with
+ * `path`.
+ */
 export function readSettings(input: SettingsInput, path: string): Settings {
   for (const [name, value] of Object.entries(input))
     if (value === null && !REMOVABLE.has(name))
@@ -84,8 +87,8 @@ export const fewestDays = (months: number): number =>
   365 * Math.floor(months / 12) + (FEWEST_DAYS[months % 12] as number);
 
 /**
- * A lot earned on date d is usable through d + expiryMonths, and from d + maturityDays on. If for any
- * date the second lay after the first, its points could never be spent.
+ * A lot earned on date d is usable through d + expiryMonths, and from d + maturityDays on. If for
+ * any date the second lay after the first, its points could never be spent.
  */
 export function assertMaturesInTime(
   settings: Pick<Program, 'expiryMonths' | 'maturityDays'>,

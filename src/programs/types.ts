@@ -9,7 +9,9 @@ export type Caller =
   | { kind: 'key'; programId: ProgramId; keyId: SecretKeyId; scopes: ReadonlySet<Scope> }
   | { kind: 'member'; programId: ProgramId; memberId: MemberId };
 
-/** What a client may say about the settings. Left out: kept. Null: removed, where that is possible. */
+/**
+ * What a client may say about the settings. Left out: kept. Null: removed, where that is possible.
+ */
 export type SettingsInput = {
   baseRate?: string | null;
   minAmount?: number | null;
@@ -29,7 +31,9 @@ export type SettingsInput = {
   maxBackdateDays?: number | null;
 };
 
-/** A rank of the ladder; its position in the list is its rank. Points are whole, the multiplier bp. */
+/**
+ * A rank of the ladder; its position in the list is its rank. Points are whole, the multiplier bp.
+ */
 export type TierInput = {
   name: string;
   qualifyPoints: number;

@@ -7,7 +7,8 @@ import type { Program, SettingsInput } from './types.ts';
 
 /**
  * Locks: PROGRAM, so that two changes that are each right are not wrong together.
- * Refusals: none; BAD_USER_INPUT for a value out of range, or points that expire before they mature.
+ * Refusals: none; BAD_USER_INPUT for a value out of range, or points that expire before they
+ * mature.
  * A retry sets the same values again.
  * Events: none.
  */

@@ -51,7 +51,9 @@ export async function emptyDatabase(): Promise<string> {
   return databaseUrl(name);
 }
 
-/** Real Deps on a database of their own, with the fixed keys and a Redis database of this file's. */
+/**
+ * Real Deps on a database of their own, with the fixed keys and a Redis database of this file's.
+ */
 export async function testDeps(overrides: TestOverrides = {}): Promise<OpenDeps> {
   const config = await testConfig(overrides);
   const deps = await openDeps(config);
@@ -76,7 +78,9 @@ async function testConfig(overrides: TestOverrides): Promise<Config> {
 
 let redisUrl: Promise<string> | undefined;
 
-/** Files that run side by side are in different workers; those of one worker run one after another. */
+/**
+ * Files that run side by side are in different workers; those of one worker run one after another.
+ */
 function redisOfThisFile(): Promise<string> {
   redisUrl ??= (async () => {
     const url = `${inject('redisUrl')}/${Number(process.env.VITEST_POOL_ID ?? 1) % 256}`;

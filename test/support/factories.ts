@@ -1,4 +1,6 @@
-/** What most tests begin with: a program, members, a pool with codes. All through the real commands. */
+/**
+ * What most tests begin with: a program, members, a pool with codes. All through the real commands.
+ */
 import {
   activatePool,
   createPool,

@@ -1,4 +1,6 @@
-/** One PostgreSQL and one Redis for the whole run, and a migrated database that each file clones. */
+/**
+ * One PostgreSQL and one Redis for the whole run, and a migrated database that each file clones.
+ */
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbedded } from '../../src/embedded/index.ts';
@@ -45,7 +47,10 @@ export default async function setup(project: TestProject) {
   return () => servers.stop();
 }
 
-/** Anew for each run: while the first migration is being written, it changes. Drops what a killed run left. */
+/**
+ * Anew for each run: while the first migration is being written, it changes. Drops what a killed
+ * run left.
+ */
 async function emptyTemplate(databaseUrl: string): Promise<void> {
   const url = new URL(databaseUrl);
   url.pathname = '/postgres';

@@ -312,7 +312,7 @@ ALTER TABLE redemptions ADD CONSTRAINT redemptions_program_id_code_id_fkey FOREI
 -- AddForeignKey
 ALTER TABLE code_reveals ADD CONSTRAINT code_reveals_program_id_code_id_fkey FOREIGN KEY (program_id, code_id) REFERENCES codes(program_id, id) ON DELETE RESTRICT ON UPDATE CASCADE;
 
--- ── Programs ────────────────────────────────────────────────────────────────────────────────────
+-- ── Programs ───────────────────────────────────────────────────────────────────────────────────
 
 ALTER TABLE programs
   ADD CONSTRAINT programs_name_said CHECK (length(name) BETWEEN 1 AND 200),
@@ -332,7 +332,8 @@ END $$;
 
 -- A lot's day and an amount's meaning would change under rows that are already written.
 CREATE TRIGGER programs_fixed BEFORE UPDATE ON programs FOR EACH ROW
-  WHEN (OLD.currency <> NEW.currency OR OLD.time_zone <> NEW.time_zone OR OLD.sandbox <> NEW.sandbox)
+  WHEN ((OLD.currency, OLD.time_zone, OLD.sandbox)
+    IS DISTINCT FROM (NEW.currency, NEW.time_zone, NEW.sandbox))
   EXECUTE FUNCTION refuse_change('currency, time zone and sandbox are fixed at creation');
 CREATE TRIGGER programs_clock_forward BEFORE UPDATE ON programs FOR EACH ROW
   WHEN (NEW.clock < OLD.clock)
@@ -345,7 +346,7 @@ ALTER TABLE tiers
     CHECK (maintain_points BETWEEN 0 AND qualify_points),
   ADD CONSTRAINT tiers_multiplier_positive CHECK (multiplier >= 0);
 
--- ── Members ─────────────────────────────────────────────────────────────────────────────────────
+-- ── Members ────────────────────────────────────────────────────────────────────────────────────
 
 ALTER TABLE members
   ADD CONSTRAINT members_email_normalised CHECK (email = lower(btrim(email)) AND email <> ''),
@@ -355,7 +356,7 @@ ALTER TABLE members
 CREATE INDEX members_external_id_prefix ON members (program_id, external_id text_pattern_ops);
 CREATE INDEX members_email_prefix ON members (program_id, email text_pattern_ops);
 
--- ── Pools ───────────────────────────────────────────────────────────────────────────────────────
+-- ── Pools ──────────────────────────────────────────────────────────────────────────────────────
 
 ALTER TABLE pools
   ADD CONSTRAINT pools_discount_in_range CHECK (CASE discount_kind
@@ -367,7 +368,8 @@ ALTER TABLE pools
   ADD CONSTRAINT pools_min_order_amount CHECK (min_order_amount >= 0),
   ADD CONSTRAINT pools_dates_half_open CHECK (starts_at < ends_at),
   ADD CONSTRAINT pools_member_limit CHECK (per_member_limit BETWEEN 1 AND 1000),
-  ADD CONSTRAINT pools_fallback_named CHECK ((exhaustion = 'FALLBACK') = (fallback_pool_id IS NOT NULL)),
+  ADD CONSTRAINT pools_fallback_named
+    CHECK ((exhaustion = 'FALLBACK') = (fallback_pool_id IS NOT NULL)),
   ADD CONSTRAINT pools_not_its_own_fallback CHECK (fallback_pool_id <> id),
   ADD CONSTRAINT pools_top_up_bounded CHECK (exhaustion <> 'TOP_UP' OR max_codes IS NOT NULL),
   ADD CONSTRAINT pools_max_codes CHECK (max_codes >= 1);
@@ -392,7 +394,7 @@ CREATE TRIGGER pools_edited_in_draft BEFORE UPDATE ON pools FOR EACH ROW
      NEW.exhaustion, NEW.fallback_pool_id, NEW.max_codes, NEW.stackable))
   EXECUTE FUNCTION refuse_change('a pool is edited in DRAFT only');
 
--- ── Codes ───────────────────────────────────────────────────────────────────────────────────────
+-- ── Codes ──────────────────────────────────────────────────────────────────────────────────────
 
 ALTER TABLE code_batches
   ADD CONSTRAINT code_batches_count CHECK (count BETWEEN 1 AND 5000);
@@ -452,7 +454,7 @@ END $$;
 CREATE TRIGGER codes_in_open_pool AFTER INSERT ON codes REFERENCING NEW TABLE AS added
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_codes_in_closed_pool();
 
--- ── Claims ──────────────────────────────────────────────────────────────────────────────────────
+-- ── Claims ─────────────────────────────────────────────────────────────────────────────────────
 
 ALTER TABLE claims ADD CONSTRAINT claims_slot_from_one CHECK (slot >= 1);
 
@@ -470,7 +472,7 @@ END $$;
 CREATE TRIGGER claims_within_limit AFTER INSERT ON claims REFERENCING NEW TABLE AS added
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_slot_beyond_limit();
 
--- ── Redemptions ─────────────────────────────────────────────────────────────────────────────────
+-- ── Redemptions ────────────────────────────────────────────────────────────────────────────────
 
 ALTER TABLE redemptions
   ADD CONSTRAINT redemptions_amounts
@@ -482,9 +484,9 @@ CREATE UNIQUE INDEX redemptions_one_live ON redemptions (program_id, code_id)
 CREATE UNIQUE INDEX redemptions_one_on_an_order ON redemptions (program_id, order_id)
   WHERE voided_at IS NULL AND NOT stackable;
 
--- An order takes one code, or several that may all stand beside others: never a mixture. An exclusion
--- constraint would say the same, at ten times the cost of the whole redemption; the lock makes the look
--- as good as one, whoever inserts.
+-- An order takes one code, or several that may all stand beside others: never a mixture. An
+-- exclusion constraint would say the same, at ten times the cost of the whole redemption; the lock
+-- makes the look as good as one, whoever inserts.
 CREATE FUNCTION refuse_mixture_on_an_order() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM lock_order(o.program_id, o.order_id) FROM (
@@ -520,7 +522,7 @@ CREATE TRIGGER code_reveals_kept BEFORE UPDATE OR DELETE ON code_reveals FOR EAC
 CREATE TRIGGER codes_kept BEFORE DELETE ON codes FOR EACH ROW
   EXECUTE FUNCTION refuse_change('a code is never deleted');
 
--- ── What a hot function knows of one of its items while it works ────────────────────────────────
+-- ── What a hot function knows of one of its items while it works ───────────────────────────────
 
 CREATE TYPE claim_item AS (
   ord int,
