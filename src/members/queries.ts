@@ -33,6 +33,9 @@ export async function findMember(
   });
 }
 
+/** Prisma hands these on to LIKE, where `_` in a name would stand for any character. */
+const literal = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
+
 /** `search`: the beginning of an external id, or of an address in any case. */
 export async function listMembers(
   deps: Deps,
@@ -43,8 +46,8 @@ export async function listMembers(
   const matches = search
     ? {
         OR: [
-          { externalId: { startsWith: search } },
-          { email: { startsWith: normaliseEmail(search) } },
+          { externalId: { startsWith: literal(search) } },
+          { email: { startsWith: literal(normaliseEmail(search)) } },
         ],
       }
     : {};
