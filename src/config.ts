@@ -153,6 +153,25 @@ export function readDatabaseUrl(env: Env): string {
   return parsed.data.DATABASE_URL;
 }
 
+/** For the rotation of keys, which needs no more than the codes and their keyrings. */
+export function readKeyrings(
+  env: Env,
+): Pick<Config, 'databaseUrl' | 'encryptionKeys' | 'lookupKeys'> {
+  const wanted = {
+    DATABASE_URL: true,
+    FLASH_ENCRYPTION_KEYS: true,
+    FLASH_LOOKUP_KEYS: true,
+  } as const;
+  const parsed = settings.pick(wanted).safeParse(withoutBlanks(env));
+  if (!parsed.success) throw refusal(parsed.error.issues);
+  const { DATABASE_URL, FLASH_ENCRYPTION_KEYS, FLASH_LOOKUP_KEYS } = parsed.data;
+  return {
+    databaseUrl: DATABASE_URL,
+    encryptionKeys: FLASH_ENCRYPTION_KEYS,
+    lookupKeys: FLASH_LOOKUP_KEYS,
+  };
+}
+
 export function readConfig(env: Env): Config {
   const parsed = settings.safeParse(withoutBlanks(env));
   if (!parsed.success) throw refusal(parsed.error.issues);

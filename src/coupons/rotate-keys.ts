@@ -1,10 +1,17 @@
-import type { Deps } from '../deps.ts';
-import { inTransaction, type Tx } from '../kernel/db.ts';
+import type { Keyring, Random } from '../kernel/crypto.ts';
+import { type Db, inTransaction, type Tx } from '../kernel/db.ts';
 import type { CodeRow } from './sql/code-row.ts';
 import { toCode } from './sql/code-row.ts';
 import { drawNonces, openCode, sealCode } from './vault.ts';
 
 const PAGE = 500;
+
+/** Less than Deps: nothing but the codes and their keys is needed. */
+type Rotating = {
+  db: Db;
+  random: Random;
+  config: { encryptionKeys: Keyring; lookupKeys: Keyring };
+};
 
 export type KeyRotation = {
   /** Called after each page with how many codes are done, of how many in all. */
@@ -21,7 +28,7 @@ export type KeyRotation = {
  * A retry finds nothing left to do.
  * Events: none.
  */
-export async function rotateKeys(deps: Deps, rotation: KeyRotation = {}): Promise<number> {
+export async function rotateKeys(deps: Rotating, rotation: KeyRotation = {}): Promise<number> {
   const total = await countOutdated(deps);
   let done = 0;
   rotation.onProgress?.(done, total);
@@ -39,7 +46,7 @@ export async function rotateKeys(deps: Deps, rotation: KeyRotation = {}): Promis
   return done;
 }
 
-async function countOutdated(deps: Deps): Promise<number> {
+async function countOutdated(deps: Rotating): Promise<number> {
   const { encryptionKeys, lookupKeys } = deps.config;
   return deps.db.code.count({
     where: {
@@ -55,7 +62,7 @@ type Page = { moved: number; last: string | undefined };
 
 async function rotatePage(
   tx: Tx,
-  { deps, programId, after }: { deps: Deps; programId: string; after: string | undefined },
+  { deps, programId, after }: { deps: Rotating; programId: string; after: string | undefined },
 ): Promise<Page> {
   const { encryptionKeys, lookupKeys } = deps.config;
   const rows = await tx.$queryRaw<CodeRow[]>`

@@ -69,9 +69,7 @@ export async function startPostgres(
   const data = path.join(base, 'data');
   const cluster = { bin, base, data, log: path.join(base, 'postgres.log'), account };
   if (!place.exists) await createCluster(cluster);
-  const password = (await readFile(path.join(base, 'password'), 'utf8')).trim();
-  const urlOf = (port: number, database: string) =>
-    `postgresql://postgres:${password}@127.0.0.1:${port}/${database}`;
+  const urlOf = await urlsOf(base);
   const urlAt = (port: number) => urlOf(port, 'postgres');
   const { port, takenOver } = await listen(cluster, { urlAt, settings: options.settings ?? [] });
   const stop = () => stopCluster(cluster);
@@ -83,6 +81,26 @@ export async function startPostgres(
   }
   const how = takenOver ? 'taken over' : place.exists ? 'started' : 'created';
   return { url: urlOf(port, options.database), how, stop, isNew: !place.exists };
+}
+
+async function urlsOf(base: string) {
+  const password = (await readFile(path.join(base, 'password'), 'utf8')).trim();
+  return (port: number, database: string) =>
+    `postgresql://postgres:${password}@127.0.0.1:${port}/${database}`;
+}
+
+/** Line 4 of the lock file is the port of whoever holds the folder; 0 when nobody does. */
+async function heldPort(base: string): Promise<number> {
+  const lockFile = path.join(base, 'data', 'postmaster.pid');
+  return Number((await readFile(lockFile, 'utf8').catch(() => '')).split('\n')[3]) || 0;
+}
+
+/** The URL of a database of the server that runs in this folder; undefined when none does. */
+export async function runningAt(base: string, database: string): Promise<string | undefined> {
+  const port = await heldPort(base);
+  if (port === 0) return undefined;
+  const url = (await urlsOf(base))(port, database);
+  return (await answers(url)) ? url : undefined;
 }
 
 function run(cluster: Cluster, [program, ...args]: [string, ...string[]]) {
@@ -123,10 +141,8 @@ async function listen(
   options: { urlAt: (port: number) => string; settings: readonly string[] },
 ): Promise<Listening> {
   for (let attempt = 1; ; attempt++) {
-    // Line 4 of the file is the port of whoever holds the folder: most likely a server of ours,
-    // from a run that was killed. Our password opens no other.
-    const pidFile = path.join(cluster.data, 'postmaster.pid');
-    const held = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[3]);
+    // Most likely a server of ours, from a run that was killed. Our password opens no other.
+    const held = await heldPort(cluster.base);
     if (held > 0 && (await answers(options.urlAt(held)))) return { port: held, takenOver: true };
     const port = await freePort();
     const failure = await startCluster(cluster, { port, settings: options.settings });
