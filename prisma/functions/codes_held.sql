@@ -11,7 +11,9 @@ RETURNS TABLE (code_id uuid, own boolean) LANGUAGE sql STABLE AS $$
     AND p_pool IN (pool_id, asked_pool_id)
   UNION ALL
   SELECT l.code_id, false FROM claims l
-  JOIN codes c ON c.program_id = p_program AND c.id = l.code_id
+  -- LIMIT keeps the planner from starting with every code of the program.
+  CROSS JOIN LATERAL (SELECT claim_email FROM codes
+    WHERE program_id = p_program AND id = l.code_id LIMIT 1) c
   WHERE p_member IS NULL AND l.program_id = p_program AND l.pool_id = p_pool
     AND l.claimant = 'mailbox:' || mailbox_of(p_email) AND c.claim_email <> p_email
 $$;

@@ -17,11 +17,13 @@ RETURNS SETOF claim_result LANGUAGE sql STABLE AS $$
     SELECT count(DISTINCT h.code_id), array_agg(h.code_id) FILTER (WHERE h.own) AS own,
       coalesce(bool_or(c.status = 'REVOKED' AND c.claim_key = i.claim_key), false) AS key_revoked
     FROM codes_held(p_program, i.asked_pool_id, i.member_id, i.email) h
-    JOIN codes c ON c.program_id = p_program AND c.id = h.code_id) mine
+    CROSS JOIN LATERAL (SELECT status, claim_key FROM codes
+      WHERE program_id = p_program AND id = h.code_id LIMIT 1) c) mine
   LEFT JOIN LATERAL (
-    SELECT c.id FROM codes c
-    WHERE c.program_id = p_program AND c.id = ANY (mine.own)
-      AND c.status IN ('ALLOCATED', 'REDEEMED')
+    SELECT c.id FROM unnest(mine.own) own(id)
+    CROSS JOIN LATERAL (SELECT * FROM codes
+      WHERE program_id = p_program AND id = own.id LIMIT 1) c
+    WHERE c.status IN ('ALLOCATED', 'REDEEMED')
       AND (p.per_member_limit = 1 OR c.claim_key = i.claim_key)
     ORDER BY c.owner_match, c.allocated_at, c.id LIMIT 1) held ON true
 $$;
