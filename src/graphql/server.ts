@@ -24,6 +24,7 @@ const SCHEMA = new URL('../../schema.graphql', import.meta.url);
 // A body that trickles in for longer holds a connection for nothing.
 const REQUEST_TIMEOUT_MS = 30_000;
 const REQUEST_ID_BYTES = 9;
+const HANG_UP_EVERY_MS = 50;
 
 /** The schema with its resolvers, and the rules of access.ts before each of them. */
 export async function buildSchema(): Promise<GraphQLSchema> {
@@ -48,6 +49,7 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
+  hangUpWhenClosing(app);
   logRequests(app, deps);
   answerErrors(app, deps);
   await serveGraphql(app, deps);
@@ -55,6 +57,18 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
   registerMetrics(app, deps);
   await registerPlayground(app, deps);
   return app;
+}
+
+/**
+ * A connection that is busy when the server begins to close is kept alive after its answer, and closing
+ * would wait for the client to hang up.
+ */
+function hangUpWhenClosing(app: FastifyInstance): void {
+  app.addHook('preClose', async () => {
+    const timer = setInterval(() => app.server.closeIdleConnections(), HANG_UP_EVERY_MS);
+    app.server.once('close', () => clearInterval(timer));
+    timer.unref();
+  });
 }
 
 async function serveGraphql(app: FastifyInstance, deps: Deps): Promise<void> {
@@ -129,6 +143,9 @@ function answerErrors(app: FastifyInstance, deps: Deps): void {
 
 /** Of Fastify's errors only the number: the messages may quote the body. */
 function transportFault(error: FastifyError): Fault | undefined {
+  if (error.code === 'ERR_INVALID_URL')
+    // the handler makes one of the Host header
+    return { code: 'BAD_USER_INPUT', message: 'Host: expected the name of a host' };
   const expected: Record<number, string> = {
     400: 'JSON',
     413: `at most ${MAX_BODY_BYTES} bytes`,

@@ -37,6 +37,11 @@ const UNAVAILABLE = new Set([
   'P1017',
   'P2024',
   'P2028',
+  // The driver's own words, where a raw statement came to no server that could give a SQLSTATE.
+  'DatabaseNotReachable',
+  'ConnectionClosed',
+  'TooManyConnections',
+  'SocketTimeout',
 ]);
 
 /**
@@ -58,13 +63,14 @@ export function openDb(databaseUrl: string, options: { max?: number } = {}): Db 
   });
 }
 
-/** SQLSTATE of a database error, or Prisma's own code; undefined for any other error. */
+/** SQLSTATE of a database error, or the driver's or Prisma's own code; undefined for any other error. */
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
   const meta = error.meta as
-    | { driverAdapterError?: { cause?: { originalCode?: string } } }
+    | { driverAdapterError?: { cause?: { originalCode?: string; kind?: string } } }
     | undefined;
-  return meta?.driverAdapterError?.cause?.originalCode ?? error.code;
+  const cause = meta?.driverAdapterError?.cause;
+  return cause?.originalCode ?? (error.code === 'P2010' ? cause?.kind : undefined) ?? error.code;
 }
 
 /** A lock, a connection or the server was not to be had in time: the caller may ask again. */
