@@ -1,0 +1,162 @@
+/**
+ * What races begin with and end with: two processes on one database, many members, a sound
+ * database.
+ */
+import { expect } from 'vitest';
+import {
+  type Claim,
+  type Claimed,
+  claimCode,
+  type Redeem,
+  type Redeemed,
+  type Refused,
+  redeemCode,
+} from '../../src/coupons/index.ts';
+import type { Deps } from '../../src/deps.ts';
+import { type MemberId, newIds, type ProgramId } from '../../src/kernel/ids.ts';
+import { testDatabase, testDeps } from './database.ts';
+import { aPool, unique } from './factories.ts';
+import { hashOf } from './sessions.ts';
+
+export type Processes = { databaseUrl: string; left: Deps; right: Deps; either(n: number): Deps };
+
+/** Two Deps share nothing but the database and Redis, as the queues of two API processes do. */
+export async function twoProcesses(): Promise<Processes> {
+  const databaseUrl = await testDatabase();
+  const left = await testDeps({ databaseUrl });
+  const right = await testDeps({ databaseUrl });
+  return { databaseUrl, left, right, either: (n) => (n % 2 === 0 ? left : right) };
+}
+
+/** Members without an address, in one statement. */
+export async function manyMembers(
+  deps: Deps,
+  of: { programId: ProgramId; count: number },
+): Promise<MemberId[]> {
+  const { programId, count } = of;
+  const tier = await deps.db.tier.findFirstOrThrow({ where: { programId, rank: 1 } });
+  const ids = newIds<MemberId>(deps, count);
+  const common = { programId, tierId: tier.id, emailVerified: false, createdAt: deps.clock.now() };
+  const data = ids.map((id) => ({ id, externalId: unique('many'), ...common }));
+  await deps.db.member.createMany({ data });
+  return ids;
+}
+
+/** BUSY says "ask again", so it is: what is asserted is the answer that comes in the end. */
+export async function claim(deps: Deps, by: Claim): Promise<Claimed | Refused> {
+  return insisting(() => claimCode(deps, by));
+}
+
+export async function redeem(
+  deps: Deps,
+  by: Omit<Redeem, 'orderAmount' | 'asker'>,
+): Promise<Redeemed | Refused> {
+  return insisting(() =>
+    redeemCode(deps, { orderAmount: 10_000, asker: { kind: 'merchant' }, ...by }),
+  );
+}
+
+async function insisting<T extends { ok: boolean }>(ask: () => Promise<T | Refused>) {
+  for (let tries = 0; ; tries++) {
+    const answer = await ask();
+    if (answer.ok || (answer as Refused).reason !== 'BUSY' || tries === 10) return answer;
+  }
+}
+
+export type HeldCode = { id: string; plaintext: string; hash: string };
+
+/** Codes that members hold already, one each, of one pool. */
+export async function heldCodes(
+  deps: Deps,
+  of: { programId: ProgramId; count: number; stackable?: boolean },
+): Promise<HeldCode[]> {
+  const { programId, count, stackable = false } = of;
+  const pool = await aPool(deps, { programId, codes: count, input: { stackable } });
+  const members = await manyMembers(deps, { programId, count });
+  return Promise.all(
+    members.map(async (memberId) => {
+      const claimed = await claim(deps, { programId, poolId: pool.id, memberId, actor: 'key:a' });
+      if (!claimed.ok) throw new Error(claimed.reason);
+      const { id } = claimed.code;
+      return { id, plaintext: claimed.plaintext, hash: await hashOf(deps, { programId, id }) };
+    }),
+  );
+}
+
+/** How many of each answer there were: a refusal's reason, or what `ok` says about a success. */
+export function tally<T extends { ok: true }>(
+  answers: (T | Refused)[],
+  ok: (answer: T) => string,
+): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const answer of answers) {
+    const name = answer.ok ? ok(answer) : answer.reason;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+export const newOrHeld = (answer: Claimed) => (answer.alreadyClaimed ? 'held' : 'new');
+export const newOrRepeated = (answer: Redeemed) => (answer.alreadyRedeemed ? 'repeated' : 'new');
+
+/** Whatever happened before, this holds; each line is a question whose answer is to be empty. */
+export async function expectSound(deps: Deps, programId: ProgramId): Promise<void> {
+  const violations = await deps.db.$queryRaw<{ what: string; id: string }[]>`
+    SELECT 'a claimant beyond the limit of a pool' AS what, l.claimant AS id
+      FROM claims l JOIN pools p ON p.program_id = l.program_id AND p.id = l.pool_id
+      WHERE l.program_id = ${programId}::uuid
+      GROUP BY l.pool_id, l.claimant, p.per_member_limit HAVING count(*) > p.per_member_limit
+    UNION ALL
+    SELECT 'a code that is claimed other than once in its pool', c.id::text FROM codes c
+      WHERE c.program_id = ${programId}::uuid AND (c.status <> 'AVAILABLE')::int <> (
+        SELECT count(*) FROM claims l
+        WHERE l.program_id = c.program_id AND l.pool_id = c.pool_id AND l.code_id = c.id)
+        AND (c.status <> 'REVOKED' OR c.allocated_at IS NOT NULL)
+    UNION ALL
+    SELECT 'a code handed out without a record of it', c.id::text FROM codes c
+      WHERE c.program_id = ${programId}::uuid AND c.allocated_at IS NOT NULL AND 1 <> (
+        SELECT count(*) FROM code_reveals r
+        WHERE r.program_id = c.program_id AND r.code_id = c.id AND r.kind = 'CLAIM')
+    UNION ALL
+    SELECT 'a code and its redemption that disagree', c.id::text FROM codes c
+      WHERE c.program_id = ${programId}::uuid AND (c.status = 'REDEEMED')::int <> (
+        SELECT count(*) FROM redemptions r
+        WHERE r.program_id = c.program_id AND r.code_id = c.id AND r.voided_at IS NULL)
+    UNION ALL
+    SELECT 'an order with discounts that do not stack', r.order_id FROM redemptions r
+      WHERE r.program_id = ${programId}::uuid AND r.voided_at IS NULL
+      GROUP BY r.order_id HAVING count(*) > 1 AND NOT bool_and(r.stackable)
+    UNION ALL
+    SELECT 'a batch that has not the codes it says', b.id::text FROM code_batches b
+      WHERE b.program_id = ${programId}::uuid AND b.count <> (
+        SELECT count(*) FROM codes c WHERE c.program_id = b.program_id AND c.batch_id = b.id)
+    UNION ALL
+    SELECT 'a pool with more codes than it may have', p.id::text FROM pools p
+      WHERE p.program_id = ${programId}::uuid AND p.max_codes < (
+        SELECT count(*) FROM codes c WHERE c.program_id = p.program_id AND c.pool_id = p.id)`;
+  expect(violations).toEqual([]);
+}
+
+/**
+ * Deadlocks that the server has broken in this database so far; sessions report theirs when idle.
+ */
+export async function deadlocks(deps: Deps): Promise<number> {
+  const [row] = await deps.db.$queryRaw<{ count: bigint }[]>`
+    SELECT deadlocks AS count FROM pg_stat_database WHERE datname = current_database()`;
+  return Number(row?.count);
+}
+
+/**
+ * Runs `second` while the transaction of `first` is open, and commits once it has answered or
+ * waits. What it answers is its outcome, or its error as a value: a test then asks the database
+ * what counts.
+ */
+export async function overlapping<T>(
+  first: { commit(): Promise<void> },
+  second: () => Promise<T>,
+): Promise<T | Error> {
+  const answer = second().catch((error: Error) => error);
+  await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 150))]);
+  await first.commit();
+  return answer;
+}

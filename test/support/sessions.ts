@@ -1,0 +1,103 @@
+/**
+ * Raw connections that call the hot functions themselves, inside transactions of their own: the
+ * queues of a process would hide what happens when two of its calls meet in the database.
+ */
+import pg from 'pg';
+import { afterAll } from 'vitest';
+import type { Deps } from '../../src/deps.ts';
+
+// A statement that waits for a lock fails soon: a hot function is never to wait.
+const LOCK_TIMEOUT_MS = 1_500;
+
+export type ClaimBy = {
+  poolId: string;
+  memberId?: string;
+  email?: string;
+  claimKey?: string;
+};
+export type RedeemBy = { hash: string; orderId: string; amount?: number };
+export type Answered = { outcome: string; codeId: string | null };
+
+export type Session = {
+  begin(): Promise<void>;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]>;
+  claim(programId: string, items: ClaimBy[]): Promise<Answered[]>;
+  redeem(programId: string, items: RedeemBy[]): Promise<Answered[]>;
+  close(): Promise<void>;
+};
+
+const open = new Set<pg.Client>();
+afterAll(async () => {
+  for (const client of open) await client.end();
+});
+
+export async function sessions(databaseUrl: string, count: number): Promise<Session[]> {
+  return Promise.all(Array.from({ length: count }, () => session(databaseUrl)));
+}
+
+async function session(databaseUrl: string): Promise<Session> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    options: `-c timezone=UTC -c lock_timeout=${LOCK_TIMEOUT_MS}`,
+  });
+  await client.connect();
+  open.add(client);
+  const query = async <Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []) =>
+    (await client.query<Row>(sql, values)).rows;
+  return {
+    begin: async () => void (await query('BEGIN')),
+    commit: async () => void (await query('COMMIT')),
+    rollback: async () => void (await query('ROLLBACK')),
+    query,
+    claim: (programId, items) =>
+      query<Answered>(CLAIM, [programId, JSON.stringify(items.map(claimItem))]),
+    redeem: (programId, items) =>
+      query<Answered>(REDEEM, [programId, JSON.stringify(items.map(redeemItem))]),
+    close: async () => {
+      open.delete(client);
+      await client.end();
+    },
+  };
+}
+
+const CLAIM = `
+  SELECT outcome, (code).id AS "codeId" FROM claim_codes($1::uuid, $2::jsonb, '{}'::jsonb)
+  ORDER BY ord`;
+const REDEEM = `
+  SELECT outcome, (code).id AS "codeId" FROM redeem_codes($1::uuid, $2::jsonb) ORDER BY ord`;
+
+const claimItem = (item: ClaimBy, ord: number) => ({
+  ord,
+  pool_id: item.poolId,
+  member_id: item.memberId,
+  email: item.email,
+  claim_key: item.claimKey ?? '',
+  actor: 'key:race',
+});
+
+const redeemItem = (item: RedeemBy, ord: number) => ({
+  ord,
+  hashes: [item.hash],
+  order_id: item.orderId,
+  order_amount: item.amount ?? 10_000,
+  redemption_id: crypto.randomUUID(),
+});
+
+/** What `Session.redeem` knows a code by. */
+export async function hashOf(deps: Deps, of: { programId: string; id: string }): Promise<string> {
+  const { programId, id } = of;
+  const code = await deps.db.code.findUniqueOrThrow({ where: { programId_id: { programId, id } } });
+  return Buffer.from(code.lookupHash).toString('hex');
+}
+
+/** Asks until the answer is no longer AGAIN, as the queue of a process would. */
+export async function untilAnswered(ask: () => Promise<Answered[]>): Promise<Answered> {
+  for (;;) {
+    const [answer] = await ask();
+    if (!answer) throw new Error('a hot function left an item unanswered');
+    if (answer.outcome !== 'AGAIN') return answer;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
