@@ -9,7 +9,7 @@ const { programId } = await aProgram(deps);
 const other = await aProgram(deps);
 
 const names = ['ann', 'anna', 'ANNE', 'bob', 'b_b', '100%', 'b\\b'];
-const members = [];
+const members: Awaited<ReturnType<typeof aMember>>[] = [];
 for (const externalId of names)
   members.push(
     await aMember(deps, {
