@@ -223,7 +223,10 @@ CREATE UNIQUE INDEX tiers_program_id_rank_key ON tiers(program_id, rank);
 CREATE UNIQUE INDEX secret_keys_program_id_hash_key ON secret_keys(program_id, hash);
 
 -- CreateIndex
-CREATE INDEX members_program_id_email_idx ON members(program_id, email);
+CREATE INDEX members_external_id_prefix ON members(program_id, external_id text_pattern_ops);
+
+-- CreateIndex
+CREATE INDEX members_email_prefix ON members(program_id, email text_pattern_ops);
 
 -- CreateIndex
 CREATE INDEX members_program_id_tier_id_idx ON members(program_id, tier_id);
@@ -351,10 +354,6 @@ ALTER TABLE tiers
 ALTER TABLE members
   ADD CONSTRAINT members_email_normalised CHECK (email = lower(btrim(email)) AND email <> ''),
   ADD CONSTRAINT members_verified_has_email CHECK (email IS NOT NULL OR NOT email_verified);
-
--- A search by the beginning of an external id or an address.
-CREATE INDEX members_external_id_prefix ON members (program_id, external_id text_pattern_ops);
-CREATE INDEX members_email_prefix ON members (program_id, email text_pattern_ops);
 
 -- ── Pools ──────────────────────────────────────────────────────────────────────────────────────
 
