@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openDeps } from '../../src/deps.ts';
-import type { MemberId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
+import type { PoolId } from '../../src/kernel/ids.ts';
 import { upsertMember } from '../../src/members/index.ts';
 import { testDeps } from '../support/database.ts';
 import { aPool, aProgram, unique } from '../support/factories.ts';
