@@ -104,8 +104,8 @@ CREATE TABLE secret_keys (
 CREATE TABLE members (
     program_id UUID NOT NULL,
     id UUID NOT NULL,
-    external_id TEXT NOT NULL,
-    email TEXT,
+    external_id TEXT COLLATE "C" NOT NULL,
+    email TEXT COLLATE "C",
     email_verified BOOLEAN NOT NULL,
     birthday DATE,
     tier_id UUID NOT NULL,
@@ -223,10 +223,7 @@ CREATE UNIQUE INDEX tiers_program_id_rank_key ON tiers(program_id, rank);
 CREATE UNIQUE INDEX secret_keys_program_id_hash_key ON secret_keys(program_id, hash);
 
 -- CreateIndex
-CREATE INDEX members_external_id_prefix ON members(program_id, external_id text_pattern_ops);
-
--- CreateIndex
-CREATE INDEX members_email_prefix ON members(program_id, email text_pattern_ops);
+CREATE INDEX members_program_id_email_idx ON members(program_id, email);
 
 -- CreateIndex
 CREATE INDEX members_program_id_tier_id_idx ON members(program_id, tier_id);
@@ -351,6 +348,7 @@ ALTER TABLE tiers
 
 -- ── Members ────────────────────────────────────────────────────────────────────────────────────
 
+-- Both texts are compared byte by byte ("C"), so that their indexes answer a search by the beginning.
 ALTER TABLE members
   ADD CONSTRAINT members_email_normalised CHECK (email = lower(btrim(email)) AND email <> ''),
   ADD CONSTRAINT members_verified_has_email CHECK (email IS NOT NULL OR NOT email_verified);
