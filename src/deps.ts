@@ -2,15 +2,23 @@
 import { Redis } from 'ioredis';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from './config.ts';
-import { type HotQueues, openHotQueues } from './coupons/index.ts';
+import { type CouponQueues, openCouponQueues } from './coupons/index.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
+import { CallLimit } from './kernel/coalesce.ts';
 import { type Random, systemRandom } from './kernel/crypto.ts';
 import { type Db, openDb } from './kernel/db.ts';
 import { type Logger, openLog } from './kernel/log.ts';
 import { SetupError } from './kernel/setup-error.ts';
+import { type LedgerQueues, openLedgerQueues } from './loyalty/index.ts';
 
 /** Whoever measures something registers it here, and /metrics shows it. */
 export type Metrics = Registry;
+
+/** The queues of one process: requests that arrive together share a call of a hot function. */
+export type HotQueues = CouponQueues & LedgerQueues;
+
+// Calls of all queues in flight, well below the connections of the pool.
+const CALLS_IN_FLIGHT = 8;
 
 export type Deps = {
   config: Config;
@@ -45,9 +53,11 @@ export async function openDeps(config: Config): Promise<OpenDeps> {
     redis.disconnect();
     await db.$disconnect();
   };
+  const limit = new CallLimit(CALLS_IN_FLIGHT);
+  const hot = { ...openCouponQueues(db, limit), ...openLedgerQueues(db, limit) };
   const clock = systemClock;
   const random = systemRandom;
-  return { config, db, redis, clock, random, log, metrics, hot: openHotQueues(db), close };
+  return { config, db, redis, clock, random, log, metrics, hot, close };
 }
 
 /**

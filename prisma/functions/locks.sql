@@ -10,6 +10,8 @@
 --   5 CODE_SPACE  new codes of a program, one batch after the other: two lists that overlap would
 --                 otherwise wait for each other's index entries in opposite orders
 --   6 ORDER       what is spent on one order
+--   7 AWARD       the award of one purchase, and its refunds
+--   8 MEMBER      the points and the tier of one member
 
 CREATE OR REPLACE FUNCTION lock_key(p_program uuid, p_class int, p_name text)
 RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -70,4 +72,24 @@ $$;
 CREATE OR REPLACE FUNCTION try_lock_order(p_program uuid, p_order text)
 RETURNS boolean LANGUAGE sql VOLATILE AS $$
   SELECT pg_try_advisory_xact_lock(lock_key(p_program, 6, p_order))
+$$;
+
+CREATE OR REPLACE FUNCTION lock_award(p_program uuid, p_source text, p_order text)
+RETURNS void LANGUAGE sql VOLATILE AS $$
+  SELECT pg_advisory_xact_lock(lock_key(p_program, 7, p_source || ':' || p_order))
+$$;
+
+CREATE OR REPLACE FUNCTION try_lock_award(p_program uuid, p_source text, p_order text)
+RETURNS boolean LANGUAGE sql VOLATILE AS $$
+  SELECT pg_try_advisory_xact_lock(lock_key(p_program, 7, p_source || ':' || p_order))
+$$;
+
+CREATE OR REPLACE FUNCTION lock_member(p_program uuid, p_member uuid)
+RETURNS void LANGUAGE sql VOLATILE AS $$
+  SELECT pg_advisory_xact_lock(lock_key(p_program, 8, p_member::text))
+$$;
+
+CREATE OR REPLACE FUNCTION try_lock_member(p_program uuid, p_member uuid)
+RETURNS boolean LANGUAGE sql VOLATILE AS $$
+  SELECT pg_try_advisory_xact_lock(lock_key(p_program, 8, p_member::text))
 $$;

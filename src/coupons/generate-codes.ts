@@ -1,11 +1,11 @@
 import type { Deps } from '../deps.ts';
+import { fingerprints } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import { notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
 import { type BatchId, newId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import { drawTexts } from './code-text.ts';
-import { fingerprints } from './fingerprints.ts';
 import { MAX_BATCH, openBatch, prepareCodes, storeCodes } from './store-batch.ts';
 import type { CodeBatch, Pool, PoolRef } from './types.ts';
 
@@ -35,7 +35,7 @@ export async function generateCodes(deps: Deps, args: Generate): Promise<CodeBat
       programId,
       operation: 'generateCodes',
       key,
-      fingerprints: fingerprints(deps, [poolId, String(count)]),
+      fingerprints: fingerprints(deps.config.lookupKeys, [poolId, String(count)]),
       resultId: mint.batchId,
       effect: () => mint.write(tx),
     });

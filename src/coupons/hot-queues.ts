@@ -1,25 +1,21 @@
-import { CallLimit, HotQueue } from '../kernel/coalesce.ts';
+import { type CallLimit, HotQueue } from '../kernel/coalesce.ts';
 import { type Db, retrying } from '../kernel/db.ts';
 import { type ClaimAnswer, type ClaimItem, claimCodesSql } from './sql/claim-codes.ts';
 import { type RedeemAnswer, type RedeemItem, redeemCodesSql } from './sql/redeem-codes.ts';
 
-export type HotQueues = {
+export type CouponQueues = {
   claims: HotQueue<ClaimItem, ClaimAnswer>;
   redemptions: HotQueue<RedeemItem, RedeemAnswer>;
 };
 
-const CALLS_IN_FLIGHT = 8;
 const REMEMBERED_POOLS = 10_000;
 const NONE = '00000000-0000-0000-0000-000000000000';
 
-/** The queues of one process: requests that arrive together share a call of a hot function. */
-export function openHotQueues(db: Db): HotQueues {
-  const limit = new CallLimit(CALLS_IN_FLIGHT);
-  return {
-    claims: new HotQueue(claimOperation(db), limit),
-    redemptions: new HotQueue(redeemOperation(db), limit),
-  };
-}
+/** Claims and redemptions that arrive together share a call. */
+export const openCouponQueues = (db: Db, limit: CallLimit): CouponQueues => ({
+  claims: new HotQueue(claimOperation(db), limit),
+  redemptions: new HotQueue(redeemOperation(db), limit),
+});
 
 const again = <Answer extends { outcome: string }>(answer: Answer): Answer | 'AGAIN' =>
   answer.outcome === 'AGAIN' ? 'AGAIN' : answer;

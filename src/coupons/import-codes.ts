@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
+import { fingerprints } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import { badInput, notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
 import { type BatchId, newId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { canonicalForm, isImportable, MAX_CODE_LENGTH } from './canonical.ts';
-import { fingerprints } from './fingerprints.ts';
 import {
   MAX_BATCH,
   openBatch,
@@ -44,7 +44,7 @@ export async function importCodes(deps: Deps, args: Import): Promise<CodeBatch> 
       programId,
       operation: 'importCodes',
       key,
-      fingerprints: fingerprints(deps, [poolId, ...texts.map(canonicalForm)]),
+      fingerprints: fingerprints(deps.config.lookupKeys, [poolId, ...texts.map(canonicalForm)]),
       resultId: batchId,
       effect: () => storeAll(tx, { programId, poolId, batchId, codes }),
     });

@@ -2,7 +2,7 @@ export { activatePool, archivePool, pausePool, resumePool } from './change-statu
 export { type Claim, type Claimed, claimCode } from './claim-code.ts';
 export { createPool } from './create-pool.ts';
 export { generateCodes } from './generate-codes.ts';
-export { type HotQueues, openHotQueues } from './hot-queues.ts';
+export { type CouponQueues, openCouponQueues } from './hot-queues.ts';
 export { importCodes } from './import-codes.ts';
 export type { PoolInput } from './pool-input.ts';
 export {

@@ -10,6 +10,8 @@ export type PoolId = Id<'pool'>;
 export type BatchId = Id<'batch'>;
 export type CodeId = Id<'code'>;
 export type RedemptionId = Id<'redemption'>;
+export type SpendId = Id<'spend'>;
+export type RefundId = Id<'refund'>;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 

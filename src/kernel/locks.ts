@@ -41,3 +41,8 @@ export async function lockCodeSpace(tx: Tx, programId: string) {
 export async function lockOrder(tx: Tx, of: { programId: string; orderId: string }) {
   await tx.$queryRaw`SELECT lock_order(${of.programId}::uuid, ${of.orderId})::text`;
 }
+
+/** The points and the tier of one member. */
+export async function lockMember(tx: Tx, of: { programId: string; memberId: string }) {
+  await tx.$queryRaw`SELECT lock_member(${of.programId}::uuid, ${of.memberId}::uuid)::text`;
+}

@@ -1,0 +1,87 @@
+-- Awards for purchases that arrived together, in one transaction. It never waits and never fails for
+-- one item.
+--
+-- Locks: AWARD of the order (tried), MEMBER (tried). An item that misses one is answered AGAIN.
+-- Outcomes: AWARDED, REPEATED (the first result), CAP_TRACKER_UNAVAILABLE (nothing is written),
+-- PAYLOAD_DIFFERS, EARLIER_GENERATION_OPEN, TOO_EARLY, TOO_LATE, NO_SUCH_MEMBER, AGAIN.
+-- Items: ord, tracked (whether the cap's tracker answered), and of the lot its id, member_id, source,
+-- order_id, generation, amount, and earned_at where the purchase did not happen just now.
+DROP FUNCTION IF EXISTS award_points(uuid, jsonb);
+CREATE FUNCTION award_points(p_program uuid, p_items jsonb)
+RETURNS TABLE (ord int, outcome text, lot ledger_batches, day_total bigint)
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+DECLARE
+  v_program programs;
+  v_now timestamptz := program_now(p_program);
+  v_item jsonb;
+BEGIN
+  SELECT * INTO STRICT v_program FROM programs WHERE id = p_program;
+  FOR v_item IN SELECT * FROM jsonb_array_elements(p_items) LOOP
+    RETURN QUERY SELECT (v_item->'ord')::int, a.outcome, a.lot, a.day_total
+    FROM award_one(v_program, jsonb_populate_record(NULL::ledger_batches, v_item),
+      (v_item->'tracked')::boolean, v_now) a;
+  END LOOP;
+END $$;
+
+-- One purchase. `p_lot` names it; `earned_at` is when it happened, null for now.
+CREATE OR REPLACE FUNCTION award_one(
+  p_program programs, p_lot ledger_batches, p_tracked boolean, p_now timestamptz,
+  OUT outcome text, OUT lot ledger_batches, OUT day_total bigint)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_quote record;
+BEGIN
+  IF NOT (try_lock_award(p_program.id, p_lot.source::text, p_lot.order_id)
+      AND try_lock_member(p_program.id, p_lot.member_id)) THEN
+    outcome := 'AGAIN';
+    RETURN;
+  END IF;
+  SELECT * INTO lot FROM ledger_batches l
+  WHERE l.program_id = p_program.id AND l.source = p_lot.source AND l.order_id = p_lot.order_id
+    AND l.generation = p_lot.generation;
+  IF FOUND THEN
+    outcome := CASE WHEN (lot.member_id, lot.amount) = (p_lot.member_id, p_lot.amount)
+      THEN 'REPEATED' ELSE 'PAYLOAD_DIFFERS' END;
+    RETURN;
+  END IF;
+  outcome := award_refusal(p_program, p_lot, p_now);
+  IF outcome IS NOT NULL THEN
+    RETURN;
+  END IF;
+  lot := p_lot;
+  -- A clock that is a little ahead is not a purchase of the future.
+  lot.earned_at := least(coalesce(p_lot.earned_at, p_now), p_now);
+  SELECT * INTO v_quote FROM quote_award(p_program, lot.member_id, lot.amount, lot.earned_at);
+  IF p_program.daily_cap IS NOT NULL AND v_quote.requested > 0 THEN
+    IF NOT p_tracked THEN
+      outcome := 'CAP_TRACKER_UNAVAILABLE';
+      RETURN;
+    END IF;
+    lot.cap := p_program.daily_cap;
+    day_total := v_quote.used + v_quote.awarded;
+  END IF;
+  lot.requested := v_quote.requested;
+  lot.points := v_quote.awarded;
+  lot.zero_reason := v_quote.zero_reason;
+  lot := earn_points(p_program, lot, p_now);
+  PERFORM apply_waiting_refunds(p_program, lot, p_now);
+  SELECT * INTO lot FROM ledger_batches l WHERE l.program_id = p_program.id AND l.id = lot.id;
+  outcome := 'AWARDED';
+END $$;
+
+CREATE OR REPLACE FUNCTION award_refusal(
+  p_program programs, p_lot ledger_batches, p_now timestamptz)
+RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT FROM members WHERE program_id = p_program.id AND id = p_lot.member_id)
+      THEN 'NO_SUCH_MEMBER'
+    WHEN p_lot.earned_at > p_now + interval '5 minutes' THEN 'TOO_LATE'
+    WHEN p_lot.earned_at < p_now - make_interval(days => p_program.max_backdate_days)
+      THEN 'TOO_EARLY'
+    WHEN p_lot.generation > 1 AND NOT EXISTS (
+      SELECT FROM ledger_batches l
+      WHERE l.program_id = p_program.id AND l.source = p_lot.source
+        AND l.order_id = p_lot.order_id AND l.generation = p_lot.generation - 1
+        AND l.refunded = l.amount) THEN 'EARLIER_GENERATION_OPEN'
+  END
+$$;

@@ -1,0 +1,32 @@
+-- The census of a program's codes: every code that was made is there, in the state that its
+-- redemptions and claims say.
+CREATE OR REPLACE FUNCTION reconcile_codes(p_program uuid)
+RETURNS TABLE (invariant text, subject text, expected numeric, actual numeric)
+LANGUAGE sql STABLE AS $$
+  WITH made AS (
+    SELECT b.id, b.count, count(c.id) AS there FROM code_batches b
+    LEFT JOIN codes c ON c.program_id = b.program_id AND c.batch_id = b.id
+    WHERE b.program_id = p_program GROUP BY b.id, b.count),
+  live AS (
+    SELECT code_id, count(*) AS count FROM redemptions
+    WHERE program_id = p_program AND voided_at IS NULL GROUP BY code_id),
+  claimed AS (
+    SELECT code_id, count(*) AS count FROM claims WHERE program_id = p_program GROUP BY code_id),
+  mixed AS (
+    SELECT order_id, count(*) AS count FROM redemptions
+    WHERE program_id = p_program AND voided_at IS NULL
+    GROUP BY order_id HAVING count(*) > 1 AND NOT bool_and(stackable))
+  SELECT 'batch.count = its codes', id::text, count::numeric, there::numeric
+    FROM made WHERE count <> there
+  UNION ALL SELECT 'a REDEEMED code has one live redemption, any other none', c.id::text,
+    (c.status = 'REDEEMED')::int, coalesce(l.count, 0)
+    FROM codes c LEFT JOIN live l ON l.code_id = c.id
+    WHERE c.program_id = p_program AND (c.status = 'REDEEMED')::int <> coalesce(l.count, 0)
+  UNION ALL SELECT 'a claimed code counts in its pool, and in the one that was asked', c.id::text,
+    CASE WHEN c.allocated_at IS NULL THEN 0 WHEN c.asked_pool_id IS NULL THEN 1 ELSE 2 END,
+    coalesce(k.count, 0)
+    FROM codes c LEFT JOIN claimed k ON k.code_id = c.id
+    WHERE c.program_id = p_program AND coalesce(k.count, 0) <>
+      CASE WHEN c.allocated_at IS NULL THEN 0 WHEN c.asked_pool_id IS NULL THEN 1 ELSE 2 END
+  UNION ALL SELECT 'an order takes one code, or stackable ones', order_id, 1, count FROM mixed
+$$;

@@ -1,0 +1,58 @@
+-- Everything that ties out in the points of a program, read by one statement a check. A row for each
+-- difference: what should have been equal, of whom, what it ought to be and what it is.
+CREATE OR REPLACE FUNCTION reconcile_points(p_program uuid)
+RETURNS TABLE (invariant text, subject text, expected numeric, actual numeric)
+LANGUAGE sql STABLE AS $$
+  WITH lots AS (
+    SELECT l.*, coalesce(d.net, 0) AS net_drawn FROM ledger_batches l
+    LEFT JOIN (SELECT batch_id, sum(points - refunded) AS net FROM consumption_allocations
+      WHERE program_id = p_program GROUP BY batch_id) d ON d.batch_id = l.id
+    WHERE l.program_id = p_program),
+  of_member AS (
+    SELECT member_id, sum(remaining) AS remaining, sum(cancelled) AS cancelled,
+      sum(reversed + forgone) AS taken FROM lots GROUP BY member_id),
+  journal AS (
+    SELECT member_id, sum(points) AS points FROM ledger_entries
+    WHERE program_id = p_program GROUP BY member_id),
+  people AS (
+    SELECT m.id, m.outstanding, m.debt, coalesce(o.remaining, 0) AS remaining,
+      coalesce(o.cancelled, 0) AS cancelled, coalesce(o.taken, 0) AS taken,
+      coalesce(j.points, 0) AS journal
+    FROM members m LEFT JOIN of_member o ON o.member_id = m.id
+    LEFT JOIN journal j ON j.member_id = m.id WHERE m.program_id = p_program),
+  lines AS (
+    SELECT id, points, balance_after,
+      lag(balance_after, 1, 0::bigint) OVER (PARTITION BY member_id ORDER BY id) AS before
+    FROM ledger_entries WHERE program_id = p_program),
+  days AS (
+    SELECT id, cap, sum(points) OVER (PARTITION BY member_id, day ORDER BY sequence) AS awarded
+    FROM lots WHERE order_id IS NOT NULL),
+  drawn AS (
+    SELECT s.id, s.points, s.refunded, coalesce(sum(a.points), 0) AS draws,
+      coalesce(sum(a.refunded), 0) AS returned
+    FROM spends s LEFT JOIN consumption_allocations a
+      ON a.program_id = s.program_id AND a.spend_id = s.id
+    WHERE s.program_id = p_program GROUP BY s.id, s.points, s.refunded)
+  SELECT 'member.outstanding = sum of the journal', id::text, journal, outstanding
+    FROM people WHERE journal <> outstanding
+  UNION ALL SELECT 'member.outstanding = sum of what remains of the lots', id::text, remaining,
+    outstanding FROM people WHERE remaining <> outstanding
+  UNION ALL SELECT 'member: cancelled = reversed + forgone + debt', id::text, cancelled,
+    taken + debt FROM people WHERE cancelled <> taken + debt
+  UNION ALL SELECT 'lot.points = remaining + draws - refunds + expired + reversed', id::text,
+    points, remaining + net_drawn + expired + reversed
+    FROM lots WHERE points <> remaining + net_drawn + expired + reversed
+  UNION ALL SELECT 'lot.drawn = draws - refunds', id::text, net_drawn, drawn
+    FROM lots WHERE net_drawn <> drawn
+  UNION ALL SELECT 'lot: nothing is negative', id::text, 0,
+    least(points, remaining, net_drawn, expired, reversed)
+    FROM lots WHERE least(points, remaining, net_drawn, expired, reversed) < 0
+  UNION ALL SELECT 'spend.points = sum of its draws', id::text, points, draws
+    FROM drawn WHERE points <> draws
+  UNION ALL SELECT 'spend.refunded = sum of what its draws gave back', id::text, refunded, returned
+    FROM drawn WHERE refunded <> returned
+  UNION ALL SELECT 'entry.balanceAfter = the one before it + points', id::text, before + points,
+    balance_after FROM lines WHERE balance_after <> before + points
+  UNION ALL SELECT 'lot: awarded on its day up to it <= its cap', id::text, cap, awarded
+    FROM days WHERE awarded > cap
+$$;

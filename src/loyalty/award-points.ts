@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import type { Deps } from '../deps.ts';
+import { badInput, conflict, Mistake, notFound } from '../kernel/errors.ts';
+import { type BatchId, type MemberId, newId, type ProgramId } from '../kernel/ids.ts';
+import { parse, text, whole } from '../kernel/input.ts';
+import { raiseTracker, readTracker } from './cap-tracker.ts';
+import type { AwardAnswer, AwardItem } from './sql/award-points.ts';
+import { type LedgerBatch, PURCHASES, type Refused } from './types.ts';
+
+export type Award = {
+  programId: ProgramId;
+  memberId: MemberId;
+  source: string;
+  orderId: string;
+  generation: number;
+  /** Minor units. */
+  amount: number;
+  occurredAt?: Date | null | undefined;
+};
+
+export type Awarded = { ok: true; batch: LedgerBatch; alreadyAwarded: boolean; capped: boolean };
+
+const purchase = z.object({
+  source: z.enum(PURCHASES, { error: `one of ${PURCHASES.join(', ')}` }),
+  orderId: text(200),
+  generation: whole(1, 1_000_000),
+  amount: whole(0, 1_000_000_000_000),
+});
+
+/**
+ * Awards the points of a purchase, once for ever for each source, order and generation.
+ *
+ * Locks: AWARD of the order, MEMBER.
+ * Refusals: CAP_TRACKER_UNAVAILABLE (nothing was written), BUSY; CONFLICT for a key used otherwise, or
+ * while the generation before is not refunded in full; BAD_USER_INPUT for a date out of its window.
+ * A retry returns the first result, also when that was no points.
+ * Events: points.awarded, points.reversed for refunds that were waiting.
+ */
+export async function awardPoints(deps: Deps, award: Award): Promise<Awarded | Refused> {
+  const { programId, memberId } = award;
+  const said = parse(purchase, award, 'input');
+  const seen = await readTracker(deps, { programId, memberId });
+  const item: AwardItem = {
+    ...said,
+    id: newId<BatchId>(deps),
+    memberId,
+    occurredAt: award.occurredAt ?? undefined,
+    tracked: seen.known,
+  };
+  const answer = await submit(deps, { programId, item });
+  const { outcome, lot, dayTotal } = answer;
+  if (!lot) return refuse(outcome);
+  if (outcome === 'AWARDED' && dayTotal !== null)
+    raiseTracker(deps, { programId, memberId, day: lot.day, total: dayTotal, seen });
+  const capped = lot.points < lot.requested;
+  return { ok: true, batch: lot, alreadyAwarded: outcome === 'REPEATED', capped };
+}
+
+async function submit(
+  deps: Deps,
+  of: { programId: string; item: AwardItem },
+): Promise<AwardAnswer> {
+  try {
+    return await deps.hot.awards.submit(of.programId, of.item);
+  } catch (error) {
+    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
+      return { outcome: 'BUSY', lot: undefined, dayTotal: null };
+    throw error;
+  }
+}
+
+function refuse(outcome: string): Refused {
+  switch (outcome) {
+    case 'BUSY':
+    case 'CAP_TRACKER_UNAVAILABLE':
+      return { ok: false, reason: outcome };
+    case 'NO_SUCH_MEMBER':
+      throw notFound('input.memberId', 'member');
+    case 'PAYLOAD_DIFFERS':
+      throw conflict('input.orderId: awarded already, to another member or for another amount');
+    case 'EARLIER_GENERATION_OPEN':
+      throw conflict('input.generation: the generation before is not refunded in full');
+    case 'TOO_LATE':
+      throw badInput('input.occurredAt', "an instant not after the program's now");
+    case 'TOO_EARLY':
+      throw badInput('input.occurredAt', 'an instant within maxBackdateDays of now');
+    default:
+      throw new Error(`award_points answered ${outcome}`);
+  }
+}

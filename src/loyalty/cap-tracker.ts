@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Deps } from '../deps.ts';
+
+const PATIENCE_MS = 250;
+const TRIES = 2;
+const KEPT_SECONDS = 3 * 24 * 60 * 60;
+
+/**
+ * The fast tracker of the daily cap: what each member was awarded on each day, in one hash a member.
+ * It never decides alone. The ledger's own total, read under the member's lock, does; but where the
+ * tracker does not answer, nothing is awarded that would need it.
+ */
+export type Tracked = { known: boolean; totals: Record<string, string> };
+
+type Of = { programId: string; memberId: string };
+const keyOf = ({ programId, memberId }: Of) => `flash:cap:${programId}:${memberId}`;
+
+/** Asked twice, a quarter of a second each time: unreachable and slow are the same. */
+export async function readTracker(deps: Deps, of: Of): Promise<Tracked> {
+  for (let tried = 0; tried < TRIES; tried++) {
+    const totals = await inTime(deps.redis.hgetall(keyOf(of)));
+    if (totals) return { known: true, totals };
+  }
+  return { known: false, totals: {} };
+}
+
+async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
+  const tooLate = sleep(PATIENCE_MS, undefined, { ref: false });
+  return Promise.race([answer.catch(() => undefined), tooLate]);
+}
+
+/**
+ * Set, never added to, so that a call that is lost, doubled or late changes nothing. A tracker that
+ * was seen ahead of the ledger is put right, unless somebody else has changed it since.
+ */
+const RAISE = `
+  local now = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '-1')
+  local total = tonumber(ARGV[2])
+  if now < total or tostring(now) == ARGV[3] then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+  end
+  redis.call('EXPIRE', KEYS[1], ARGV[4])
+  return 1`;
+
+/** After the commit of a fresh award. `total` is the ledger's; what Redis makes of it is not waited for. */
+export function raiseTracker(
+  deps: Deps,
+  of: Of & { day: Date; total: bigint; seen: Tracked },
+): void {
+  const day = of.day.toISOString().slice(0, 10);
+  const seen = of.seen.totals[day];
+  const ahead = seen !== undefined && BigInt(seen) > of.total ? seen : '';
+  deps.redis
+    .eval(RAISE, 1, keyOf(of), day, of.total.toString(), ahead, KEPT_SECONDS)
+    .catch(() => undefined);
+}

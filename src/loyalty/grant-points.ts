@@ -1,0 +1,75 @@
+import type { Deps } from '../deps.ts';
+import { fingerprints } from '../kernel/crypto.ts';
+import { inTransaction, type Tx } from '../kernel/db.ts';
+import { badInput, notFound } from '../kernel/errors.ts';
+import { once } from '../kernel/idempotency.ts';
+import { type BatchId, newId } from '../kernel/ids.ts';
+import { parse, text, whole } from '../kernel/input.ts';
+import { lockMember } from '../kernel/locks.ts';
+import type { LedgerBatch, MemberRef } from './types.ts';
+
+type Grant = MemberRef & {
+  points: number;
+  idempotencyKey: string;
+  reason: string;
+  expiresAt?: Date | null | undefined;
+};
+
+/**
+ * Gives points by hand: they enter the award path where the ledger begins, without a cap.
+ *
+ * Locks: MEMBER.
+ * Refusals: none; CONFLICT for a key used otherwise; NOT_FOUND; BAD_USER_INPUT names the field.
+ * A retry with the same key returns the first lot.
+ * Events: points.awarded.
+ */
+export async function grantPoints(deps: Deps, args: Grant): Promise<LedgerBatch> {
+  const { programId, memberId } = args;
+  const points = parse(whole(1, 1_000_000_000_000), args.points, 'input.points');
+  const key = parse(text(200), args.idempotencyKey, 'input.idempotencyKey');
+  const reason = parse(text(500), args.reason, 'input.reason');
+  const expiresAt = args.expiresAt ?? null;
+  const payload = [memberId, String(points), reason, expiresAt?.toISOString() ?? ''];
+  const resultId = newId<BatchId>(deps);
+  return inTransaction(deps, async (tx) => {
+    const id = await once(tx, {
+      programId,
+      operation: 'grantPoints',
+      key,
+      fingerprints: fingerprints(deps.config.lookupKeys, payload),
+      resultId,
+      effect: () => earn(tx, { programId, memberId, id: resultId, points, reason, expiresAt }),
+    });
+    return tx.ledgerBatch.findUniqueOrThrow({ where: { programId_id: { programId, id } } });
+  });
+}
+
+type Lot = MemberRef & { id: BatchId; points: number; reason: string; expiresAt: Date | null };
+
+async function earn(tx: Tx, lot: Lot): Promise<void> {
+  const { programId, memberId } = lot;
+  await lockMember(tx, { programId, memberId });
+  const member = await tx.member.findUnique({
+    where: { programId_id: { programId, id: memberId } },
+  });
+  if (!member) throw notFound('input.memberId', 'member');
+  const [clock] = await tx.$queryRaw<{ now: Date }[]>`
+    SELECT program_now(${programId}::uuid) AS now`;
+  const now = clock?.now as Date;
+  if (lot.expiresAt && lot.expiresAt <= now)
+    throw badInput('input.expiresAt', 'an instant to come');
+  const row = JSON.stringify({
+    id: lot.id,
+    member_id: memberId,
+    source: 'MANUAL',
+    generation: 1,
+    requested: lot.points,
+    points: lot.points,
+    reason: lot.reason,
+    earned_at: now,
+    expires_at: lot.expiresAt,
+  });
+  await tx.$queryRaw`
+    SELECT (earn_points(p, jsonb_populate_record(NULL::ledger_batches, ${row}::jsonb), ${now})).id::text
+    FROM programs p WHERE p.id = ${programId}::uuid`;
+}

@@ -1,0 +1,40 @@
+import { type CallLimit, HotQueue } from '../kernel/coalesce.ts';
+import { type Db, retrying } from '../kernel/db.ts';
+import { type AwardAnswer, type AwardItem, awardPointsSql } from './sql/award-points.ts';
+import { type SpendAnswer, type SpendItem, spendPointsSql } from './sql/spend-points.ts';
+
+export type LedgerQueues = {
+  awards: HotQueue<AwardItem, AwardAnswer>;
+  spends: HotQueue<SpendItem, SpendAnswer>;
+};
+
+/** Awards and spends that arrive together share a call, at most one for each member in it. */
+export const openLedgerQueues = (db: Db, limit: CallLimit): LedgerQueues => ({
+  awards: new HotQueue(awardOperation(db), limit),
+  spends: new HotQueue(spendOperation(db), limit),
+});
+
+const again = <Answer extends { outcome: string }>(answer: Answer): Answer | 'AGAIN' =>
+  answer.outcome === 'AGAIN' ? 'AGAIN' : answer;
+
+const awardOperation = (db: Db) => ({
+  call: async (programId: string, items: AwardItem[]) => {
+    const answers = await retrying(() => awardPointsSql(db, { programId, items }));
+    return answers.map(again);
+  },
+  same: ({ id: _, ...item }: AwardItem) => JSON.stringify(item),
+  locks: (item: AwardItem) => [item.memberId, `${item.source}:${item.orderId}`],
+  repeated: (answer: AwardAnswer) =>
+    answer.outcome === 'AWARDED' ? { ...answer, outcome: 'REPEATED', dayTotal: null } : answer,
+});
+
+const spendOperation = (db: Db) => ({
+  call: async (programId: string, items: SpendItem[]) => {
+    const answers = await retrying(() => spendPointsSql(db, { programId, items }));
+    return answers.map(again);
+  },
+  same: ({ id: _, ...item }: SpendItem) => JSON.stringify(item),
+  locks: (item: SpendItem) => [item.memberId, `key:${item.idempotencyKey}`],
+  repeated: (answer: SpendAnswer) =>
+    answer.outcome === 'SPENT' ? { ...answer, outcome: 'REPEATED' } : answer,
+});

@@ -1,0 +1,29 @@
+export { type Award, type Awarded, awardPoints } from './award-points.ts';
+export { expirePoints } from './expire-points.ts';
+export { grantPoints } from './grant-points.ts';
+export { type LedgerQueues, openLedgerQueues } from './hot-queues.ts';
+export {
+  drawsOfSpends,
+  type Liability,
+  listEntries,
+  listLots,
+  lotsByIds,
+  type PointsOf,
+  pointsLiability,
+  pointsOfMembers,
+  type Quote,
+  quotePoints,
+} from './queries.ts';
+export { type Difference, reconcilePoints } from './reconcile.ts';
+export { refundSpend } from './refund-spend.ts';
+export { type Reversal, type Reverse, reverseAward } from './reverse-award.ts';
+export { type SpendPoints, type Spent, spendPoints } from './spend-points.ts';
+export type {
+  ConsumptionAllocation,
+  LedgerBatch,
+  LedgerEntry,
+  LoyaltyRefusal,
+  MemberRef,
+  Refused,
+  Spend,
+} from './types.ts';

@@ -1,0 +1,154 @@
+import type { Deps } from '../deps.ts';
+import { badInput } from '../kernel/errors.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { parse, whole } from '../kernel/input.ts';
+import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
+import type { ConsumptionAllocation } from './types.ts';
+import { type LedgerBatch, type LedgerEntry, type MemberRef, PURCHASES } from './types.ts';
+
+type Ids = { programId: ProgramId; ids: readonly string[] };
+
+export type PointsOf = { balance: bigint; pending: bigint };
+
+/** What can be spent now, and what has not matured; one statement for any number of members. */
+export async function pointsOfMembers(deps: Deps, { programId, ids }: Ids): Promise<PointsOf[]> {
+  const rows = await deps.db.$queryRaw<(PointsOf & { id: string })[]>`
+    SELECT l.member_id::text AS id,
+      coalesce(sum(remaining) FILTER (WHERE matures_at <= c.now), 0)::bigint AS balance,
+      coalesce(sum(remaining) FILTER (WHERE matures_at > c.now), 0)::bigint AS pending
+    FROM ledger_batches l, (SELECT program_now(${programId}::uuid) AS now) c
+    WHERE l.program_id = ${programId}::uuid AND l.member_id = ANY (${[...ids]}::uuid[])
+      AND remaining > 0 AND (expires_at IS NULL OR expires_at > c.now)
+    GROUP BY l.member_id`;
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => byId.get(id) ?? { balance: 0n, pending: 0n });
+}
+
+export type Quote = {
+  base: bigint;
+  multiplier: number;
+  points: bigint;
+  capRemaining: bigint | null;
+  awarded: bigint;
+};
+
+/** What a purchase would earn now: the computation of the award itself. */
+export async function quotePoints(
+  deps: Deps,
+  args: MemberRef & { source: string; amount: number },
+): Promise<Quote | undefined> {
+  if (!PURCHASES.some((source) => source === args.source))
+    throw badInput('source', `one of ${PURCHASES.join(', ')}`);
+  const amount = parse(whole(0, 1_000_000_000_000), args.amount, 'amount');
+  const rows = await deps.db.$queryRaw<Quote[]>`
+    SELECT q.base, q.multiplier, q.requested AS points, q.cap_remaining AS "capRemaining", q.awarded
+    FROM programs p
+    JOIN members m ON m.program_id = p.id AND m.id = ${args.memberId}::uuid
+    CROSS JOIN LATERAL quote_award(p, m.id, ${amount}::bigint, program_now(p.id)) q
+    WHERE p.id = ${args.programId}::uuid`;
+  return rows[0];
+}
+
+/** Newest first. */
+export async function listLots(
+  deps: Deps,
+  args: PageArgs & MemberRef,
+): Promise<Connection<LedgerBatch>> {
+  const { take, afterId } = readPage(args);
+  const rows = await deps.db.ledgerBatch.findMany({
+    where: {
+      programId: args.programId,
+      memberId: args.memberId,
+      ...(afterId ? { id: { lt: afterId } } : {}),
+    },
+    orderBy: { id: 'desc' },
+    take,
+  });
+  return toConnection(rows, args);
+}
+
+type EntryPage = { nodes: LedgerEntry[]; pageInfo: Connection<never>['pageInfo'] };
+
+/** Newest first. The journal is numbered, so its cursors hold a number. */
+export async function listEntries(deps: Deps, args: PageArgs & MemberRef): Promise<EntryPage> {
+  const { take } = readPage({ first: args.first });
+  const after = args.after ? readNumber(args.after) : undefined;
+  const rows = await deps.db.ledgerEntry.findMany({
+    where: {
+      programId: args.programId,
+      memberId: args.memberId,
+      ...(after === undefined ? {} : { id: { lt: after } }),
+    },
+    orderBy: { id: 'desc' },
+    take,
+  });
+  const nodes = rows.slice(0, args.first);
+  const endCursor = nodes.at(-1)?.id.toString();
+  return {
+    nodes,
+    pageInfo: {
+      hasNextPage: rows.length > args.first,
+      endCursor: endCursor === undefined ? null : Buffer.from(endCursor).toString('base64url'),
+    },
+  };
+}
+
+function readNumber(cursor: string): bigint {
+  const text = Buffer.from(cursor, 'base64url').toString('latin1');
+  if (!/^\d{1,18}$/.test(text)) throw badInput('after', 'an endCursor of an earlier page');
+  return BigInt(text);
+}
+
+export async function lotsByIds(deps: Deps, of: Ids): Promise<(LedgerBatch | null)[]> {
+  const rows = await deps.db.ledgerBatch.findMany({
+    where: { programId: of.programId, id: { in: [...of.ids] } },
+  });
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return of.ids.map((id) => byId.get(id) ?? null);
+}
+
+/** The draws of each spend, in the order in which they were made. */
+export async function drawsOfSpends(deps: Deps, of: Ids): Promise<ConsumptionAllocation[][]> {
+  const rows = await deps.db.consumptionAllocation.findMany({
+    where: { programId: of.programId, spendId: { in: [...of.ids] } },
+    orderBy: { position: 'asc' },
+  });
+  return of.ids.map((id) => rows.filter((row) => row.spendId === id));
+}
+
+export type Liability = {
+  asOf: Date;
+  opening: bigint;
+  awarded: bigint;
+  spent: bigint;
+  expired: bigint;
+  reversed: bigint;
+  refunded: bigint;
+  closing: bigint;
+  value: bigint;
+  byExpiryMonth: { month: string | null; points: bigint }[];
+};
+
+/** The roll-forward between two instants; without them, from the beginning until now. */
+export async function pointsLiability(
+  deps: Deps,
+  args: { programId: ProgramId; from?: Date | null | undefined; asOf?: Date | null | undefined },
+): Promise<Liability> {
+  const { programId } = args;
+  const [clock] = await deps.db.$queryRaw<{ now: Date }[]>`
+    SELECT program_now(${programId}::uuid) AS now`;
+  const asOf = args.asOf ?? (clock?.now as Date);
+  const from = args.from ?? new Date(0);
+  if (from > asOf) throw badInput('from', 'an instant not after asOf');
+  const [row] = await deps.db.$queryRaw<Omit<Liability, 'asOf' | 'expired' | 'byExpiryMonth'>[]>`
+    SELECT * FROM points_liability(${programId}::uuid, ${from}, ${asOf})`;
+  if (!row) throw new Error('a program without a liability');
+  const byExpiryMonth = await deps.db.$queryRaw<Liability['byExpiryMonth']>`
+    SELECT to_char(o.expires_at AT TIME ZONE p.time_zone, 'YYYY-MM') AS month,
+      sum(o.points)::bigint AS points
+    FROM programs p CROSS JOIN LATERAL points_outstanding(p.id, ${asOf}) o
+    WHERE p.id = ${programId}::uuid GROUP BY 1 HAVING sum(o.points) <> 0 ORDER BY 1 NULLS LAST`;
+  const { opening, awarded, spent, reversed, refunded, closing } = row;
+  const expired = opening + awarded - spent - reversed + refunded - closing;
+  return { ...row, asOf, expired, byExpiryMonth };
+}

@@ -1,0 +1,21 @@
+import type { MemberId, ProgramId } from '../kernel/ids.ts';
+
+export type {
+  ConsumptionAllocation,
+  LedgerBatch,
+  LedgerEntry,
+  PointsSource,
+  PurchaseRefund,
+  Spend,
+} from '../generated/prisma/client.ts';
+
+/** What this room refuses for a business reason. The GraphQL layer maps each to its message. */
+export type LoyaltyRefusal = 'INSUFFICIENT_POINTS' | 'CAP_TRACKER_UNAVAILABLE' | 'BUSY';
+
+export type Refused = { ok: false; reason: LoyaltyRefusal };
+
+/** Where points of a purchase come from; each source has order ids of its own. */
+export const PURCHASES = ['RECEIPT', 'SHOPIFY', 'MARKETPLACE'] as const;
+export type PurchaseSource = (typeof PURCHASES)[number];
+
+export type MemberRef = { programId: ProgramId; memberId: MemberId };
