@@ -90,6 +90,6 @@ async function copyOf(native: string, account: Account): Promise<string> {
   if (await runs(copy, account)) return copy;
   await rm(copy, { recursive: true, force: true });
   throw new SetupError(
-    `PostgreSQL's programs do not run here (tried ${native}): set DATABASE_URL to a server of yours`,
+    `PostgreSQL's programs do not run here (tried ${native}): set DATABASE_URL`,
   );
 }

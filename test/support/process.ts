@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
+import { onTestFinished } from 'vitest';
 import { variables } from '../../src/config.ts';
 
 export type Program = {
@@ -29,6 +30,11 @@ export function runProgram(
     });
   }
   const closed = once(child, 'close').then(([code]) => code as number | null);
+  // A test that fails half way must not leave its servers to the next one.
+  onTestFinished(async () => {
+    child.kill('SIGTERM');
+    await closed;
+  });
   return { child, output: () => output, closed };
 }
 
