@@ -43,7 +43,8 @@ test('fifty claims in one document pass, and each is done', async () => {
     50,
     (i) => `c${i}: claimCode(input: { poolId: "${pool.id}", email: "guest${i}@example.com" }) {
       __typename
-      ... on ClaimCodeSuccess { plaintext alreadyClaimed code { id masked status pool { id name } } }
+      ... on ClaimCodeSuccess {
+        plaintext alreadyClaimed code { id masked status pool { id name } } }
       ... on Refusal { reason message retryable } }`,
   );
   const data = await api.data(secretKey, `mutation { ${claims} }`);
@@ -52,8 +53,8 @@ test('fifty claims in one document pass, and each is done', async () => {
 });
 
 test(`${MAX_ALIASES} aliases pass, one more does not, and nothing of it is done`, async () => {
-  const upserts = (count: number) =>
-    `mutation { ${repeat(count, (i) => `m${i}: upsertMember(input: { externalId: "m${i}" }) { id }`)} }`;
+  const upsert = (i: number) => `m${i}: upsertMember(input: { externalId: "m${i}" }) { id }`;
+  const upserts = (count: number) => `mutation { ${repeat(count, upsert)} }`;
   expect(await codeOf(upserts(MAX_ALIASES))).toEqual(FINE);
   const before = await snapshot(deps.db);
   expect(await codeOf(upserts(MAX_ALIASES + 1))).toEqual(INVALID);
@@ -75,9 +76,10 @@ test(`a depth of ${MAX_DEPTH} passes, one more does not`, async () => {
   expect(await codeOf(nested(3, 'pool { minTier { id } }'))).toEqual(INVALID);
 });
 
-test('pages within pages cost what they may hold, by literal, by variable and by default', async () => {
+test('pages within pages cost what they may hold, said by literal, variable or default', async () => {
   const pages = (args: string, codes: string) =>
-    `${args.includes('$') ? 'query ($p: Int, $c: Int)' : 'query'} { pools(${args}) { nodes { id codes(${codes}) { nodes { id masked } } } } }`;
+    `${args.includes('$') ? 'query ($p: Int, $c: Int)' : 'query'} {
+      pools(${args}) { nodes { id codes(${codes}) { nodes { id masked } } } } }`;
   expect(await codeOf(pages('first: 200', 'first: 200'))).toEqual(INVALID);
   expect(await codeOf(pages('first: $p', 'first: $c'), { p: 200, c: 200 })).toEqual(INVALID);
   expect(await codeOf(pages('first: $p', 'first: $c'), { p: 2, c: 3 })).toEqual(FINE);
