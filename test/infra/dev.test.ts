@@ -19,7 +19,7 @@ afterAll(() => home.remove());
 
 const settings = () => ({ FLASH_HOME: home.folder, PORT: '0' });
 
-/** On a machine that is busy with something else the first try may be slow: the best of three counts. */
+/** On a busy machine the first try may be slow: the best of three counts. */
 async function startQuickly(): Promise<DevProcess> {
   for (let attempt = 1; ; attempt++) {
     const dev = await startDev(settings());
