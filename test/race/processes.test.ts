@@ -151,6 +151,7 @@ test('SIGKILL of one of two API processes under load: what was acknowledged is t
   timeout: torture ? 600_000 : 60_000,
 }, async () => {
   const dice = luck('kill');
+  const count = torture ? 400 : 150;
   for (let round = rounds(1, 10); round > 0; round--) {
     const { id: poolId } = await aPool(deps, { programId, codes: 400 });
     const members = await manyMembers(deps, { programId, count: 400 });
