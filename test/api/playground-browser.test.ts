@@ -1,5 +1,5 @@
 import type { BrowserContext, Page, Request } from 'playwright-core';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Config } from '../../src/config.ts';
 import { buildServer } from '../../src/graphql/server.ts';
 import { type Body, startApi } from '../support/api.ts';
@@ -9,14 +9,18 @@ import { aSandbox, type Sandbox } from '../support/sandbox.ts';
 
 const PATIENCE = { timeout: 60_000 };
 
-let context: BrowserContext;
-beforeAll(async () => {
-  const browser = await startBrowser();
-  context = await browser.newContext({
-    viewport: { width: 1440, height: 900 },
-    permissions: ['clipboard-read', 'clipboard-write'],
-  });
-});
+let opened: Promise<BrowserContext> | undefined;
+
+/** Not in a beforeAll: without a browser each test is to fail, and none to count as skipped. */
+function browsing(): Promise<BrowserContext> {
+  opened ??= startBrowser().then((browser) =>
+    browser.newContext({
+      viewport: { width: 1440, height: 900 },
+      permissions: ['clipboard-read', 'clipboard-write'],
+    }),
+  );
+  return opened;
+}
 
 async function embedded(config: Partial<Config> = {}) {
   const plain = await testDeps();
@@ -25,14 +29,18 @@ async function embedded(config: Partial<Config> = {}) {
   return { sandbox, deps: { ...plain, config: { ...plain.config, ...own } } };
 }
 
-/** Opened, with its editors drawn: until then its button does nothing. */
 async function visit(url: string): Promise<{ page: Page } & ReturnType<typeof watch>> {
-  const page = await context.newPage();
+  const page = await (await browsing()).newPage();
   const seen = watch(page);
   await page.goto(`${url}/graphql`);
+  await untilReady(page);
+  return { page, ...seen };
+}
+
+/** Until the editors are drawn, its button does nothing. */
+async function untilReady(page: Page): Promise<void> {
   for (const editor of ['.graphiql-query-editor', '.graphiql-editor-tool', '.result-window'])
     await page.locator(`${editor} .monaco-editor`).first().waitFor({ state: 'attached' });
-  return { page, ...seen };
 }
 
 /** Whether it asks the API for the operation of this name. */
@@ -130,22 +138,23 @@ test(
     const first = await embedded();
     const before = await buildServer(first.deps);
     const url = await before.listen({ port: 0, host: '127.0.0.1' });
-    const opened = await visit(url);
-    await run(opened.page, 'Program');
-    await run(opened.page, 'ClaimCode');
-    await plantTabs(opened.page, first.sandbox);
+    const visited = await visit(url);
+    await run(visited.page, 'Program');
+    await run(visited.page, 'ClaimCode');
+    await plantTabs(visited.page, first.sandbox);
     await before.close();
 
     const second = await embedded();
     const after = await buildServer(second.deps);
     await after.listen({ port: Number(new URL(url).port), host: '127.0.0.1' });
-    await opened.page.reload();
-    await expectSandbox(opened.page, second.sandbox);
+    await visited.page.reload();
+    await untilReady(visited.page);
+    await expectSandbox(visited.page, second.sandbox);
     const fresh = await visit(url);
     await expectSandbox(fresh.page, second.sandbox);
     expect(fresh.errors).toEqual([]);
     await after.close();
-    await opened.page.close();
+    await visited.page.close();
     await fresh.page.close();
   },
 );
