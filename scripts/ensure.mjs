@@ -38,7 +38,7 @@ const JOBS = {
   playground: {
     title: 'playground',
     out: 'web/playground/dist/index.html',
-    from: ['web/playground'],
+    from: ['web/playground', 'examples/playground'],
     run: [bin('vite', 'bin/vite.js'), 'build', '-c', 'web/playground/vite.config.ts'],
   },
 };

@@ -100,12 +100,29 @@ test('a document of more tokens is not even parsed', async () => {
   expect(await codeOf(`{ program { ${fields} } }`)).toEqual([400, 'GRAPHQL_PARSE_FAILED']);
 });
 
-test('the largest document that is parsed is judged within a second', async () => {
-  const started = performance.now();
-  await codeOf(`{ ${repeat(MAX_TOKENS / 4 - 2, () => 'program { id }')} }`);
-  await codeOf(`{ program { ${repeat(MAX_TOKENS - 10, () => 'id')} } }`);
-  expect(performance.now() - started).toBeLessThan(2_000);
+test('the largest documents that are parsed are judged, not chewed on for ever', async () => {
+  await api.query(secretKey, `{ ${repeat(MAX_TOKENS / 4 - 2, () => 'program { id }')} }`);
+  await api.query(secretKey, `{ program { ${repeat(MAX_TOKENS - 10, () => 'id')} } }`);
 });
+
+test.each([10, 100, 1_000, 2_000, MAX_TOKENS / 2 - 10])(
+  'lists, objects and fields nested %i deep are a mistake of the caller',
+  async (depth) => {
+    const nested = (open: string, close: string) => open.repeat(depth) + close.repeat(depth);
+    for (const document of [
+      `{ pool(id: ${nested('[', ']')}) { id } }`,
+      `{ pool(id: ${'{a:'.repeat(depth / 2)}1${'}'.repeat(depth / 2)}) { id } }`,
+      `{ pools { nodes ${nested('{ a ', '}')} } }`,
+      `query ($id: ${'['.repeat(depth)}ID${']'.repeat(depth)}) { pool(id: $id) { id } }`,
+    ])
+      expect((await codeOf(document))[0]).toBe(400);
+    const variables = JSON.parse(`{"id": ${nested('[', ']')}}`);
+    expect(await codeOf('query ($id: ID!) { pool(id: $id) { id } }', variables)).toEqual([
+      400,
+      'BAD_USER_INPUT',
+    ]);
+  },
+);
 
 test('an import of 5,000 codes of 64 characters fits, also when each is escaped', async () => {
   const texts = Array.from({ length: 5_000 }, (_, i) => `${'Ж'.repeat(59)}${10_000 + i}`);
