@@ -2,13 +2,15 @@ import { defineConfig } from 'vitest/config';
 import { torture } from './test/support/seed.ts';
 
 const HOUR = 3_600_000;
+const browser = process.env.FLASH_TEST_BROWSER === '1';
 
 export default defineConfig({
   // Node gives its libraries the CommonJS build; Vite would pick the other one for our own files,
   // and two builds of graphql do not know each other's types.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
-    include: ['test/**/*.test.ts'],
+    // `npm test` needs nothing but Node. What needs a browser is `npm run test:browser`.
+    include: [browser ? 'test/browser/*.test.ts' : 'test/!(browser)/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
     reporters: ['default', './test/support/torture-reporter.ts'],
     pool: 'forks',

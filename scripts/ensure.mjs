@@ -38,7 +38,7 @@ const JOBS = {
   playground: {
     title: 'playground',
     out: 'web/playground/dist/index.html',
-    from: ['web/playground'],
+    from: ['web/playground', 'examples/playground'],
     run: [bin('vite', 'bin/vite.js'), 'build', '-c', 'web/playground/vite.config.ts'],
   },
 };
@@ -57,7 +57,7 @@ function checkNode() {
   const fits = (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22;
   if (fits) return;
   console.error(
-    `Flash needs Node 20.19 or later in the 20 line, or 22.12 or later; this is ${process.version}.\n` +
+    `Flash needs Node 20.19 or later of line 20, or 22.12 or later; this is ${process.version}.\n` +
       'Get one from https://nodejs.org, or with `nvm install 22`.',
   );
   process.exit(1);

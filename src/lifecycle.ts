@@ -7,7 +7,7 @@ import { SetupError } from './kernel/setup-error.ts';
 export type OnStop = (what: string, stop: () => Promise<unknown>) => void;
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-const PATIENCE_MS = 35_000;
+const PATIENCE_MS = 20_000;
 
 /**
  * Runs `start` and stays up until a signal comes. A signal during the start is obeyed as soon as

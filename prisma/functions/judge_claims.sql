@@ -15,7 +15,8 @@ RETURNS SETOF claim_result LANGUAGE sql STABLE AS $$
   LEFT JOIN pools p ON p.program_id = p_program AND p.id = i.asked_pool_id
   CROSS JOIN LATERAL (
     SELECT count(DISTINCT h.code_id), array_agg(h.code_id) FILTER (WHERE h.own) AS own,
-      coalesce(bool_or(c.status = 'REVOKED' AND c.claim_key = i.claim_key), false) AS key_revoked
+      coalesce(bool_or(h.own AND c.status = 'REVOKED' AND c.claim_key = i.claim_key), false)
+        AS key_revoked
     FROM codes_held(p_program, i.asked_pool_id, i.member_id, i.email) h
     CROSS JOIN LATERAL (SELECT status, claim_key FROM codes
       WHERE program_id = p_program AND id = h.code_id LIMIT 1) c) mine

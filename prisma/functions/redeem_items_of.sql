@@ -1,4 +1,6 @@
--- The items of a batch of redemptions with the codes that their look-up hashes name, if any.
+-- The items of a batch of redemptions with the codes that their look-up hashes name, if any. To a
+-- member's token a code that is not its own is not there: nothing is locked or waited for, so that
+-- neither the answer nor its time tells whether the owner is about to redeem it.
 CREATE OR REPLACE FUNCTION redeem_items_of(p_program uuid, p_items jsonb)
 RETURNS redeem_item[] LANGUAGE sql STABLE AS $$
   SELECT array_agg(ROW(i.ord, c.id, i.order_id, i.order_amount, i.caller_id, i.owner_id,
@@ -8,5 +10,6 @@ RETURNS redeem_item[] LANGUAGE sql STABLE AS $$
   LEFT JOIN LATERAL (
     SELECT found.id FROM unnest(i.hashes) hash
     JOIN codes found ON found.program_id = p_program AND found.lookup_hash = decode(hash, 'hex')
+    WHERE i.caller_id IS NULL OR found.member_id = i.caller_id
     LIMIT 1) c ON true
 $$;

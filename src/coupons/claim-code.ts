@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
-import { badInput, Mistake, notFound } from '../kernel/errors.ts';
+import { badInput, Mistake, notFound, unavailable } from '../kernel/errors.ts';
+import type { ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
-import { normaliseEmail } from '../members/index.ts';
+import { emailAddress } from '../members/index.ts';
 import type { ClaimAnswer, ClaimItem } from './sql/claim-codes.ts';
 import { topUpPool } from './top-up-pool.ts';
 import type { Actor, Code, CouponRefusal, PoolRef, Refused } from './types.ts';
@@ -32,13 +33,28 @@ export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed:
  */
 export async function claimCode(deps: Deps, claim: Claim): Promise<Claimed | Refused> {
   const item = readClaim(claim);
+  try {
+    return toResult(deps, await settle(deps, { programId: claim.programId, item }));
+  } catch (error) {
+    // A lock that was not to be had in time is an answer here, not an error: the caller asks again.
+    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
+      return { ok: false, reason: 'BUSY' };
+    throw error;
+  }
+}
+
+/** Submits the claim until it is answered, minting for the pool where it asks for that. */
+async function settle(
+  deps: Deps,
+  { programId, item }: { programId: ProgramId; item: ClaimItem },
+): Promise<ClaimAnswer> {
   const giveUpAt = performance.now() + PATIENCE_MS;
   for (;;) {
-    const answer = await submit(deps, { programId: claim.programId, item });
-    if (answer.outcome !== 'TOP_UP') return toResult(deps, answer);
-    if (performance.now() > giveUpAt) return { ok: false, reason: 'BUSY' };
+    const answer = await deps.hot.claims.submit(programId, item);
+    if (answer.outcome !== 'TOP_UP') return answer;
+    if (performance.now() > giveUpAt) throw unavailable('the pool is being topped up: ask again');
     const poolId = answer.topUpPoolId as PoolRef['poolId'];
-    const minted = await topUpPool(deps, { programId: claim.programId, poolId });
+    const minted = await topUpPool(deps, { programId, poolId });
     if (minted === 0) await sleep(PAUSE_MS); // another process mints: its codes are about to come
   }
 }
@@ -49,24 +65,10 @@ function readClaim(claim: Claim): ClaimItem {
   return {
     poolId: claim.poolId,
     memberId: claim.memberId ?? undefined,
-    email: claim.email == null ? undefined : normaliseEmail(claim.email),
+    email: claim.email == null ? undefined : parse(emailAddress, claim.email, 'input.email'),
     claimKey: parse(text(200).nullish(), claim.claimKey || null, 'input.claimKey') ?? '',
     actor: claim.actor,
   };
-}
-
-/** A lock that was not to be had in time is an answer here, not an error: the caller asks again. */
-async function submit(
-  deps: Deps,
-  of: { programId: string; item: ClaimItem },
-): Promise<ClaimAnswer> {
-  try {
-    return await deps.hot.claims.submit(of.programId, of.item);
-  } catch (error) {
-    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
-      return { outcome: 'BUSY', topUpPoolId: null, code: undefined };
-    throw error;
-  }
 }
 
 function toResult(deps: Deps, { outcome, code }: ClaimAnswer): Claimed | Refused {

@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts';
 import { inTransaction } from '../kernel/db.ts';
 import type { PoolId, ProgramId } from '../kernel/ids.ts';
-import { tryLockTopUp } from '../kernel/locks.ts';
+import { lockPoolShared, tryLockTopUp } from '../kernel/locks.ts';
 import { prepareMint } from './generate-codes.ts';
 import { roomIn } from './store-batch.ts';
 import type { Pool, PoolRef } from './types.ts';
@@ -21,6 +21,7 @@ const FREE_SHARE = 10; // a pool is topped up when less than one in ten of its c
 export async function topUpPool(deps: Deps, { programId, poolId }: PoolRef): Promise<number> {
   return inTransaction(deps, async (tx) => {
     if (!(await tryLockTopUp(tx, { programId, poolId }))) return 0;
+    await lockPoolShared(tx, { programId, poolId }); // or a pause could come after the next line
     const pool = await tx.pool.findUnique({ where: { programId_id: { programId, id: poolId } } });
     if (pool?.status !== 'ACTIVE' || pool.exhaustion !== 'TOP_UP') return 0;
     const count = Math.min(MINTED_AT_ONCE, await roomIn(tx, pool));

@@ -89,7 +89,5 @@ async function copyOf(native: string, account: Account): Promise<string> {
   await rename(mine, copy).catch(() => rm(mine, { recursive: true, force: true }));
   if (await runs(copy, account)) return copy;
   await rm(copy, { recursive: true, force: true });
-  throw new SetupError(
-    `PostgreSQL's programs do not run here (tried ${native}): set DATABASE_URL to a server of yours`,
-  );
+  throw new SetupError(`PostgreSQL's programs do not run here (tried ${native}): set DATABASE_URL`);
 }

@@ -14,7 +14,7 @@ import { SetupError } from '../kernel/setup-error.ts';
 import { type Account, postgresPrograms, succeeds, unprivilegedAccount } from './binaries.ts';
 
 const execute = promisify(execFile);
-const SECONDS_TO_STOP = 30;
+const SECONDS_TO_STOP = 15;
 const START_ATTEMPTS = 20;
 
 export type Server = { url: string; how: string; stop(): Promise<void> };

@@ -26,7 +26,10 @@ export const httpStatus: Record<ErrorCode, number> = {
 
 export const INTERNAL = 'internal error; the request id says which one';
 
-/** Every refusal, with the sentence a client is told and whether asking again may help. */
+/**
+ * Every refusal, with the sentence a client is told. Retryable is what time, or the ordinary run of a
+ * program, may put right; not what somebody would first have to take back.
+ */
 export const refusals: Record<RefusalReason, { message: string; retryable: boolean }> = {
   POOL_NOT_ISSUING: { message: 'The pool does not issue codes at this time.', retryable: true },
   POOL_EXHAUSTED: { message: 'The pool has no code left.', retryable: true },

@@ -71,14 +71,25 @@ export type Asked = {
  * only, so that a variable would make any page cost as little as one row.
  */
 export function costOf(schema: GraphQLSchema, asked: Asked): number {
+  const known = constant.get(asked.operation);
+  if (known !== undefined) return known;
   const root = schema.getRootType(asked.operation.operation);
+  if (!root) return 0;
+  const walk = startWalk(schema, asked);
+  const { selectionSet: selections } = asked.operation;
+  const cost = costOfSelections(walk, { type: root, selections });
+  if (!walk.varies) constant.set(asked.operation, cost);
+  return cost;
+}
+
+// Of documents whose pages have fixed sizes: the server keeps the parsed document, and this with it.
+const constant = new WeakMap<OperationDefinitionNode, number>();
+
+function startWalk(schema: GraphQLSchema, { document, variables }: Asked): Walk {
   const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const one of asked.document.definitions)
+  for (const one of document.definitions)
     if (one.kind === Kind.FRAGMENT_DEFINITION) fragments.set(one.name.value, one);
-  const walk = { schema, fragments, known: new Map(), variables: asked.variables };
-  return root
-    ? costOfSelections(walk, { type: root, selections: asked.operation.selectionSet })
-    : 0;
+  return { schema, fragments, known: new Map(), variables, varies: false };
 }
 
 type Walk = {
@@ -87,6 +98,8 @@ type Walk = {
   /** Each fragment is walked once, however often it is spread. */
   known: Map<string, number>;
   variables: Record<string, unknown>;
+  /** Whether a variable says the size of a page. */
+  varies: boolean;
 };
 type Part = { type: GraphQLCompositeType; selections: SelectionSetNode };
 
@@ -135,6 +148,7 @@ function sizeOf(walk: Walk, { known, field }: Sized): number {
   const first = known.args.find((arg) => arg.name === 'first');
   if (!first) return isListOf(known) && !isPage(known) ? UNPAGED_SIZE : 1;
   const said = field.arguments?.find((arg) => arg.name.value === 'first')?.value;
+  if (said?.kind === Kind.VARIABLE) walk.varies = true;
   const value =
     said?.kind === Kind.VARIABLE
       ? walk.variables[said.name.value]

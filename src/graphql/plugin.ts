@@ -131,6 +131,7 @@ function variableErrors(
   if (!bad || !asked.operation) return undefined;
   const { operation, request } = asked;
   const faults = variableFaults(schema, { operation, variables: request.variables ?? {} });
+  if (faults.length === 0) return undefined;
   return faults.map(({ message, code, field }) => ({ message, extensions: { code, field } }));
 }
 

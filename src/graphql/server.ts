@@ -60,8 +60,8 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
 }
 
 /**
- * A connection that is busy when the server begins to close is kept alive after its answer, and closing
- * would wait for the client to hang up.
+ * A connection that is busy when the server begins to close is kept alive after its answer, and
+ * closing would wait for the client to hang up.
  */
 function hangUpWhenClosing(app: FastifyInstance): void {
   app.addHook('preClose', async () => {

@@ -10,5 +10,7 @@ export const isLoopback = (address: string | undefined): boolean => LOOPBACK.tes
  * a header says, and a proxy that runs here is a loopback peer which speaks for others.
  */
 export function isFromThisMachine({ socket, headers }: FastifyRequest): boolean {
-  return isLoopback(socket.remoteAddress) && FORWARDING.every((name) => !headers[name]);
+  return (
+    isLoopback(socket.remoteAddress) && FORWARDING.every((name) => headers[name] === undefined)
+  );
 }

@@ -5,15 +5,14 @@ import { badInput, unavailable } from '../kernel/errors.ts';
 import { type MemberId, newId, type ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { lockIdentities } from '../kernel/locks.ts';
-import { normaliseEmail } from './email.ts';
+import { emailAddress } from './email.ts';
 import type { Member, UpsertMemberInput } from './types.ts';
 
 const ATTEMPTS = 5;
-const MAX_EMAIL = 254; // RFC 5321, section 4.5.3.1.3, less the angle brackets
 
 const memberInput = z.object({
   externalId: text(200),
-  email: text(MAX_EMAIL).transform(normaliseEmail).nullish(),
+  email: emailAddress.nullish(),
   emailVerified: z.boolean().nullish(),
   birthday: z.iso.date({ error: 'a date, YYYY-MM-DD' }).nullish(),
 });

@@ -192,8 +192,8 @@ describe('a document is judged as a whole, before any of it is executed', () => 
 
 describe('a member token', () => {
   const claim = `mutation ($input: ClaimCodeInput!) { claimCode(input: $input) { __typename
-    ... on ClaimCodeSuccess { code { id masked plaintext status member { id } pool { name minTier { name } } }
-      plaintext alreadyClaimed } } }`;
+    ... on ClaimCodeSuccess { plaintext alreadyClaimed
+      code { id masked plaintext status member { id } pool { name minTier { name } } } } } }`;
 
   test('sees its own member and the public terms of the program', async () => {
     const answer = await api.query(

@@ -1,4 +1,4 @@
-/** Every input of every mutation, made wrong in every way: the right answer, and nothing changed. */
+/** Every input of every mutation made wrong in every way: the right answer, nothing changed. */
 import {
   type GraphQLInputField,
   type GraphQLInputType,
@@ -8,7 +8,7 @@ import {
   isListType,
   isNonNullType,
 } from 'graphql';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { buildSchema } from '../../src/graphql/server.ts';
 import { type Answer, startApi, type Variables } from '../support/api.ts';
 import { testDeps, testKeys } from '../support/database.ts';
@@ -181,13 +181,17 @@ describe.each(Object.keys(valid))('%s', (name) => {
     .filter((arg) => arg.name in variables)
     .flatMap((arg) => leavesOf(arg.type, { path: [arg.name], value: variables[arg.name] }));
 
+  let before: unknown;
+  beforeEach(async () => {
+    before = await snapshot(deps.db);
+  });
+  afterEach(async () => expect(await snapshot(deps.db)).toEqual(before));
+
   async function refuses(wrong: Variables, expected: { status: number; code: string }) {
-    const before = await snapshot(deps.db);
     const answer = await api.query(credential, document, wrong);
     const code = answer.body.errors?.[0]?.extensions.code;
     expect({ status: answer.status, code }, answer.text).toEqual(expected);
     expect(answer.text).not.toContain(MARK);
-    expect(await snapshot(deps.db)).toEqual(before);
     return answer;
   }
 
@@ -203,7 +207,7 @@ describe.each(Object.keys(valid))('%s', (name) => {
     }
   });
 
-  test('a value of another type is named by its path, with the type that was expected', async () => {
+  test('a value of another type is named by its path, with the expected type', async () => {
     for (const leaf of leaves) {
       const answer = await refuses(withValue(variables, leaf, wrongTyped(leaf.type)), bad);
       expect(pathOf(answer)).toContain(leaf.path.join('.'));

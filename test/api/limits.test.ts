@@ -43,7 +43,8 @@ test('fifty claims in one document pass, and each is done', async () => {
     50,
     (i) => `c${i}: claimCode(input: { poolId: "${pool.id}", email: "guest${i}@example.com" }) {
       __typename
-      ... on ClaimCodeSuccess { plaintext alreadyClaimed code { id masked status pool { id name } } }
+      ... on ClaimCodeSuccess {
+        plaintext alreadyClaimed code { id masked status pool { id name } } }
       ... on Refusal { reason message retryable } }`,
   );
   const data = await api.data(secretKey, `mutation { ${claims} }`);
@@ -52,8 +53,8 @@ test('fifty claims in one document pass, and each is done', async () => {
 });
 
 test(`${MAX_ALIASES} aliases pass, one more does not, and nothing of it is done`, async () => {
-  const upserts = (count: number) =>
-    `mutation { ${repeat(count, (i) => `m${i}: upsertMember(input: { externalId: "m${i}" }) { id }`)} }`;
+  const upsert = (i: number) => `m${i}: upsertMember(input: { externalId: "m${i}" }) { id }`;
+  const upserts = (count: number) => `mutation { ${repeat(count, upsert)} }`;
   expect(await codeOf(upserts(MAX_ALIASES))).toEqual(FINE);
   const before = await snapshot(deps.db);
   expect(await codeOf(upserts(MAX_ALIASES + 1))).toEqual(INVALID);
@@ -75,9 +76,10 @@ test(`a depth of ${MAX_DEPTH} passes, one more does not`, async () => {
   expect(await codeOf(nested(3, 'pool { minTier { id } }'))).toEqual(INVALID);
 });
 
-test('pages within pages cost what they may hold, by literal, by variable and by default', async () => {
+test('pages within pages cost what they may hold, said by literal, variable or default', async () => {
   const pages = (args: string, codes: string) =>
-    `${args.includes('$') ? 'query ($p: Int, $c: Int)' : 'query'} { pools(${args}) { nodes { id codes(${codes}) { nodes { id masked } } } } }`;
+    `${args.includes('$') ? 'query ($p: Int, $c: Int)' : 'query'} {
+      pools(${args}) { nodes { id codes(${codes}) { nodes { id masked } } } } }`;
   expect(await codeOf(pages('first: 200', 'first: 200'))).toEqual(INVALID);
   expect(await codeOf(pages('first: $p', 'first: $c'), { p: 200, c: 200 })).toEqual(INVALID);
   expect(await codeOf(pages('first: $p', 'first: $c'), { p: 2, c: 3 })).toEqual(FINE);
@@ -98,12 +100,29 @@ test('a document of more tokens is not even parsed', async () => {
   expect(await codeOf(`{ program { ${fields} } }`)).toEqual([400, 'GRAPHQL_PARSE_FAILED']);
 });
 
-test('the largest document that is parsed is judged within a second', async () => {
-  const started = performance.now();
-  await codeOf(`{ ${repeat(MAX_TOKENS / 4 - 2, () => 'program { id }')} }`);
-  await codeOf(`{ program { ${repeat(MAX_TOKENS - 10, () => 'id')} } }`);
-  expect(performance.now() - started).toBeLessThan(2_000);
+test('the largest documents that are parsed are judged, not chewed on for ever', async () => {
+  await api.query(secretKey, `{ ${repeat(MAX_TOKENS / 4 - 2, () => 'program { id }')} }`);
+  await api.query(secretKey, `{ program { ${repeat(MAX_TOKENS - 10, () => 'id')} } }`);
 });
+
+test.each([10, 100, 1_000, 2_000, MAX_TOKENS / 2 - 10])(
+  'lists, objects and fields nested %i deep are a mistake of the caller',
+  async (depth) => {
+    const nested = (open: string, close: string) => open.repeat(depth) + close.repeat(depth);
+    for (const document of [
+      `{ pool(id: ${nested('[', ']')}) { id } }`,
+      `{ pool(id: ${'{a:'.repeat(depth / 2)}1${'}'.repeat(depth / 2)}) { id } }`,
+      `{ pools { nodes ${nested('{ a ', '}')} } }`,
+      `query ($id: ${'['.repeat(depth)}ID${']'.repeat(depth)}) { pool(id: $id) { id } }`,
+    ])
+      expect((await codeOf(document))[0]).toBe(400);
+    const variables = JSON.parse(`{"id": ${nested('[', ']')}}`);
+    expect(await codeOf('query ($id: ID!) { pool(id: $id) { id } }', variables)).toEqual([
+      400,
+      'BAD_USER_INPUT',
+    ]);
+  },
+);
 
 test('an import of 5,000 codes of 64 characters fits, also when each is escaped', async () => {
   const texts = Array.from({ length: 5_000 }, (_, i) => `${'Ж'.repeat(59)}${10_000 + i}`);

@@ -24,7 +24,7 @@ function listening(more: Partial<Deps> = {}) {
   return { lines, deps: { ...deps, ...more, log } as Deps };
 }
 
-/** A database of which one model fails as a driver does: with everything it knows in the message. */
+/** A database of which one model fails as a driver does: with all it knows in the message. */
 function failing(error: Error): Deps['db'] {
   const pools = { findMany: () => Promise.reject(error) };
   return new Proxy(deps.db, {
@@ -40,7 +40,7 @@ const ask = (at: { url: string; query: (...call: [string, string]) => Promise<un
     headers: Headers;
   }>;
 
-test('what nobody threw on purpose is an internal error: an id outside, no value inside', async () => {
+test('what nobody threw on purpose is an internal error: an id and no detail', async () => {
   const error = new Error(`duplicate key: (${email}, ${plaintext})`);
   const { lines, deps: heard } = listening({ db: failing(error) });
   const api = await startApi(heard);
@@ -64,7 +64,8 @@ test('a request leaves one line, without anything that the client wrote', async 
   const api = await startApi(heard);
   await api.query(
     secretKey,
-    `mutation Zebra { claimCode(input: { poolId: "${pool.id}", email: "zebra@example.com" }) { __typename } }`,
+    `mutation Zebra {
+      claimCode(input: { poolId: "${pool.id}", email: "zebra@example.com" }) { __typename } }`,
   );
   await fetch(`${api.url}/zebra?token=zebra`);
   expect(lines).toHaveLength(2);

@@ -219,10 +219,33 @@ test('guest claims, e-mail is verified, commit: the code is the member’s', asy
   const email = `${externalId}@example.com`;
   await first.begin();
   const [asGuest] = await first.claim(programId, [{ poolId, email }]);
-  await overlapping(first, () => verify(externalId, email));
-  const { id: memberId } = await verify(externalId, email);
+  const member = await overlapping(first, () => verify(externalId, email));
+  if (member instanceof Error) throw member;
+  const memberId = member.id as MemberId;
   const answer = await claim(on.left, { programId, poolId, memberId, actor: 'key:a' });
   expect(answer).toMatchObject({ ok: true, alreadyClaimed: true, code: { id: asGuest?.codeId } });
+});
+
+test('guest is looked up, e-mail is verified, guest is locked: it starts again', async () => {
+  const { poolId } = await aClaim();
+  const externalId = unique('verified');
+  const email = `${externalId}@example.com`;
+  const { id: memberId } = await aMember(on.left, { programId, externalId, email });
+  // The call has looked the guest up, and comes to a halt before it takes its locks.
+  await first.begin();
+  await first.query('LOCK TABLE pools IN ACCESS EXCLUSIVE MODE');
+  const claiming = second.claim(programId, [{ poolId, email }]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await verify(externalId, email);
+  const [member] = (await sessions(on.databaseUrl, 1)) as [Session];
+  await member.begin();
+  await member.query('SELECT lock_identities($1, $2)', [programId, [`member:${memberId}`]]);
+  await first.commit();
+  expect(await claiming).toEqual([{ outcome: 'AGAIN', codeId: null }]);
+  await member.rollback();
+  const [answer] = await second.claim(programId, [{ poolId, email }]);
+  expect(answer?.outcome).toBe('CLAIMED');
+  expect(await on.left.db.code.count({ where: { programId, poolId, memberId } })).toBe(1);
 });
 
 test('guest claims while the e-mail is being verified, then the member: one code', async () => {

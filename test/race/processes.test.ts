@@ -151,19 +151,20 @@ test('SIGKILL of one of two API processes under load: what was acknowledged is t
   timeout: torture ? 600_000 : 60_000,
 }, async () => {
   const dice = luck('kill');
+  const count = torture ? 400 : 150;
   for (let round = rounds(1, 10); round > 0; round--) {
-    const { id: poolId } = await aPool(deps, { programId, codes: 400 });
-    const members = await manyMembers(deps, { programId, count: 400 });
+    const { id: poolId } = await aPool(deps, { programId, codes: count });
+    const members = await manyMembers(deps, { programId, count });
     const said: Partial<Acknowledged>[] = [];
     const shoppers = Promise.all(members.map((memberId, n) => shop({ n, poolId, memberId, said })));
-    const enough = 50 + dice.below(500);
+    const enough = 50 + dice.below(count);
     while (said.length < enough) await new Promise((resolve) => setTimeout(resolve, 1));
     const doomed = dice.below(2);
     await (processes[doomed] as ApiProcess).end('SIGKILL');
     await shoppers;
-    expect(said).toHaveLength(800);
+    expect(said).toHaveLength(2 * count);
     await expectKept(said);
-    processes[doomed] = await startApiProcess(deps.config.databaseUrl);
+    if (round > 1) processes[doomed] = await startApiProcess(deps.config.databaseUrl);
   }
   await expectSound(deps, programId);
 });

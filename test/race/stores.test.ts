@@ -2,7 +2,13 @@ import { beforeAll, expect, test } from 'vitest';
 import { generateCodes, importCodes } from '../../src/coupons/index.ts';
 import type { PoolId, ProgramId } from '../../src/kernel/ids.ts';
 import { aPool, aProgram, unique } from '../support/factories.ts';
-import { deadlocks, expectSound, type Processes, twoProcesses } from '../support/scenes.ts';
+import {
+  deadlocks,
+  expectSound,
+  overlapping,
+  type Processes,
+  twoProcesses,
+} from '../support/scenes.ts';
 import { type Session, sessions } from '../support/sessions.ts';
 import { rounds } from '../support/torture.ts';
 
@@ -25,27 +31,22 @@ async function drafts(count: number): Promise<PoolId[]> {
 const texts = (count: number, name: string) =>
   Array.from({ length: count }, (_, i) => `${name}-${String(i).padStart(6, '0')}`);
 
-test('a batch waits for another of its program, and then counts what that one made', async () => {
-  const { id: poolId } = await aPool(on.left, {
-    programId,
-    codes: 0,
-    draft: true,
-    input: { maxCodes: 100 },
-  });
+test('a batch waits for the one before it, and then counts what that one made', async () => {
+  // In a program of its own: the batch that comes first is one without codes.
+  const { programId: elsewhere } = await aProgram(on.left);
+  const of = { codes: 0, draft: true, input: { maxCodes: 100 } };
+  const { id: poolId } = await aPool(on.left, { programId: elsewhere, ...of });
   await session.begin();
-  await session.query('SELECT lock_code_space($1)', [programId]);
+  await session.query('SELECT lock_code_space($1)', [elsewhere]);
   await session.query(
     `INSERT INTO code_batches (program_id, id, pool_id, count, created_at)
      VALUES ($1, gen_random_uuid(), $2, 80, now())`,
-    [programId, poolId],
+    [elsewhere, poolId],
   );
-  const waiting = generateCodes(on.left, { programId, poolId, count: 80 }).catch((e) => e);
-  await new Promise((resolve) => setTimeout(resolve, 150));
-  await session.rollback();
-  expect(await waiting).toMatchObject({ count: 80 });
-  await expect(generateCodes(on.right, { programId, poolId, count: 80 })).rejects.toMatchObject({
-    code: 'CONFLICT',
-  });
+  const second = overlapping(session, () =>
+    generateCodes(on.left, { programId: elsewhere, poolId, count: 80 }),
+  );
+  expect(await second).toMatchObject({ code: 'CONFLICT' });
 });
 
 test('ten batches at once in a pool that may have 500 codes: never a code more', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { inject } from 'vitest';
 import { type Body, post } from './api.ts';
 import { testKeys } from './database.ts';
-import { end, type Program, runProgram } from './process.ts';
+import { end, launch, type Program } from './process.ts';
 
 export type ApiProcess = {
   /** Throws when the answer has errors, or when there is none because the process has died. */
@@ -23,7 +23,7 @@ export async function startApiProcess(databaseUrl: string): Promise<ApiProcess> 
     PORT: String(port),
     FLASH_LOG_LEVEL: 'silent',
   };
-  const program = runProgram('src/main.ts', { env });
+  const program = launch('src/main.ts', { env });
   const url = `http://127.0.0.1:${port}`;
   await untilReady(url, program);
   return {

@@ -40,7 +40,7 @@ export function watch(page: Page): Watch {
   page.on('console', (message) => {
     if (message.type() === 'error') seen.errors.push(message.text());
   });
-  page.on('pageerror', (error) => seen.errors.push(String(error)));
+  page.on('pageerror', (error) => seen.errors.push(error.stack ?? String(error)));
   page.on('request', (request) => seen.requests.push(request));
   return seen;
 }

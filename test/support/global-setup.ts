@@ -5,6 +5,7 @@ import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbedded } from '../../src/embedded/index.ts';
 import { migrate } from '../../src/kernel/migrate.ts';
+import { takeOut } from '../race/guards/take-out.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -37,6 +38,7 @@ export default async function setup(project: TestProject) {
     const { DATABASE_URL = '', REDIS_URL = '' } = servers.env;
     await emptyTemplate(DATABASE_URL);
     await migrate(DATABASE_URL);
+    if (process.env.FLASH_GUARD) await takeOut(DATABASE_URL, process.env.FLASH_GUARD);
     project.provide('databaseUrl', DATABASE_URL);
     project.provide('redisUrl', REDIS_URL);
     project.provide('testHome', home);

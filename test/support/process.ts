@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
+import { onTestFinished } from 'vitest';
 import { variables } from '../../src/config.ts';
 
 export type Program = {
@@ -14,10 +15,21 @@ export type Program = {
 /** What a developer has set must not leak in: an empty value hides the .env file's as well. */
 const BLANK = Object.fromEntries(variables.map((name) => [name, '']));
 
-export function runProgram(
-  file: string,
-  options: { env: Record<string, string>; args?: string[] },
-) {
+type Launch = { env: Record<string, string>; args?: string[] };
+
+/** For a test: what it leaves running ends with it. */
+export function runProgram(file: string, options: Launch): Program {
+  const program = launch(file, options);
+  // A test that fails half way must not leave its servers to the next one.
+  onTestFinished(async () => {
+    program.child.kill('SIGTERM');
+    await program.closed;
+  });
+  return program;
+}
+
+/** For several tests: whoever starts it ends it. */
+export function launch(file: string, options: Launch): Program {
   const child = spawn(process.execPath, ['--import', 'tsx', file, ...(options.args ?? [])], {
     env: { ...process.env, ...BLANK, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

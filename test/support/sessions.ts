@@ -3,7 +3,7 @@
  * queues of a process would hide what happens when two of its calls meet in the database.
  */
 import pg from 'pg';
-import { afterAll } from 'vitest';
+import { afterAll, afterEach } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 
 // A statement that waits for a lock fails soon: a hot function is never to wait.
@@ -29,6 +29,10 @@ export type Session = {
 };
 
 const open = new Set<pg.Client>();
+// A test that failed half way must not leave its transaction to the next one.
+afterEach(async () => {
+  for (const client of open) await client.query('ROLLBACK');
+});
 afterAll(async () => {
   for (const client of open) await client.end();
 });

@@ -11,7 +11,8 @@ export async function snapshot(db: Db): Promise<Fingerprint> {
   const [row] = await db.$queryRaw<{ all: Fingerprint }[]>`
     SELECT jsonb_object_agg(name, sums) AS all FROM (
       SELECT name, (xpath('//row/sum/text()', query_to_xml(format(
-        'SELECT count(*) || '':'' || coalesce(md5(string_agg(line, '''' ORDER BY line)), '''') AS sum
+        'SELECT count(*) || '':'' ||
+           coalesce(md5(string_agg(line, '''' ORDER BY line)), '''') AS sum
          FROM (SELECT (to_jsonb(t) - ''last_used_at'')::text AS line FROM %I t) lines', name),
         false, false, '')))[1]::text AS sums
       FROM unnest(${tables.map((table) => table.name)}::text[]) name) tables`;

@@ -1,19 +1,33 @@
-import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import { createGraphiQLFetcher, type Fetcher, type FetcherParams } from '@graphiql/toolkit';
 import { hasCredential } from './page.ts';
 
 const NO_KEY = {
   errors: [{ message: 'No key yet: put a secret key or a member token into "Headers" below.' }],
 };
 
+type Options = {
+  /** For the schema, which GraphiQL asks for before there is an editor to read headers from. */
+  headers: Record<string, string>;
+  onAnswer(answer: unknown): void;
+};
+
 /** Asks this page's own server, and shows each answer to `onAnswer`, too. */
-export function createFetcher(onAnswer: (answer: unknown) => void): Fetcher {
+export function createFetcher({ headers, onAnswer }: Options): Fetcher {
   const send = createGraphiQLFetcher({ url: '/graphql', enableIncrementalDelivery: false });
   return async (params, options) => {
-    const isSchema = params.operationName === 'IntrospectionQuery';
-    // Without a credential the schema is refused: better said in words than by a red line.
-    if (isSchema && !hasCredential(options?.headers)) return NO_KEY;
-    const answer = await send(params, options);
-    if (!isSchema) onAnswer(answer);
+    if (params.operationName === 'IntrospectionQuery') {
+      const asked = { ...options, headers: options?.headers ?? headers };
+      // Without a credential the schema is refused: better said in words than by a red line.
+      return hasCredential(asked.headers) ? send(params, asked) : NO_KEY;
+    }
+    const answer = await send({ ...params, operationName: nameIn(params) }, options);
+    onAnswer(answer);
     return answer;
   };
+}
+
+/** GraphiQL reads a new text a moment later than it shows it, and until then names the old one. */
+function nameIn({ query, operationName }: FetcherParams): string | undefined {
+  const isThere = new RegExp(`\\b(query|mutation|subscription)\\s+${operationName}\\b`).test(query);
+  return operationName && isThere ? operationName : undefined;
 }

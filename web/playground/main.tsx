@@ -12,10 +12,12 @@ import { headersFor, readPage } from './page.ts';
 import { Steps } from './steps.tsx';
 
 const { key, values = {} } = readPage();
+const headers = headersFor(key);
 const answers = new EventTarget();
-const fetcher = createFetcher((answer) =>
-  answers.dispatchEvent(new CustomEvent('answer', { detail: answer })),
-);
+const fetcher = createFetcher({
+  headers,
+  onAnswer: (answer) => answers.dispatchEvent(new CustomEvent('answer', { detail: answer })),
+});
 const tabs = examples.map(({ query, variables }) => ({
   query,
   variables: fill(variables, values),
@@ -27,7 +29,7 @@ createRoot(document.getElementById('root') as HTMLElement).render(
     storage={keeping}
     shouldPersistHeaders={false}
     defaultTabs={tabs}
-    defaultHeaders={headersFor(key)}
+    defaultHeaders={JSON.stringify(headers, null, 2)}
     defaultEditorToolsVisibility={key === undefined ? 'headers' : 'variables'}
   >
     <GraphiQL.Logo>

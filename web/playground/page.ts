@@ -12,10 +12,9 @@ export function readPage(): Page {
   return JSON.parse(document.getElementById('page')?.textContent || '{}') as Page;
 }
 
-const HINT = '<paste a secret key, or a member token>';
+const HINT = '<paste a key or a member token>';
 
-export const headersFor = (key: string | undefined): string =>
-  JSON.stringify({ Authorization: `Bearer ${key ?? HINT}` }, null, 2);
+export const headersFor = (key = HINT) => ({ Authorization: `Bearer ${key}` });
 
 /** Whether a credential has been put where the hint was. */
 export function hasCredential(headers: Record<string, unknown> | undefined): boolean {

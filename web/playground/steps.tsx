@@ -61,7 +61,8 @@ function useSharedHeaders(isOn: boolean) {
     const typing = headerEditor.onDidChangeModelContent(({ isFlush }) => {
       // A flush is GraphiQL showing another tab: a new one does not know the key yet.
       if (isFlush) {
-        if (headerEditor.getValue() !== shared) headerEditor.setValue(shared);
+        // Afterwards, because an editor in the middle of a change must not be changed again.
+        setTimeout(() => headerEditor.getValue() !== shared && headerEditor.setValue(shared));
         return;
       }
       shared = headerEditor.getValue();

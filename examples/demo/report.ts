@@ -1,0 +1,171 @@
+/** What must have come out, worked out from the file alone, and whether it did. */
+import pg from 'pg';
+import { money, type Purchase, sum } from './cdnow.ts';
+import type { PoolStats } from './operations.ts';
+import type { Plan, Played } from './scenario.ts';
+
+const SHOWN = 10;
+
+export type Totals = { orders: number; amount: number; discount: number };
+
+export type Expected = {
+  orders: readonly (Purchase & { discount: number })[];
+  totals: Totals;
+  stats: PoolStats;
+  members: number;
+};
+
+/** Ten per cent of each order, rounded down to the cent, in whole numbers. */
+export const tenthOf = (cents: number): number => (cents - (cents % 10)) / 10;
+
+export function expectedOf(plan: Plan): Expected {
+  const orders = plan.orders.map((order) => ({ ...order, discount: tenthOf(order.cents) }));
+  const claimed = plan.customers.length;
+  return {
+    orders,
+    totals: {
+      orders: orders.length,
+      amount: sum(orders.map(({ cents }) => cents)),
+      discount: sum(orders.map(({ discount }) => discount)),
+    },
+    stats: {
+      generated: plan.codes,
+      available: plan.codes - claimed,
+      allocated: claimed - orders.length,
+      redeemed: orders.length,
+      revoked: 0,
+    },
+    members: claimed,
+  };
+}
+
+/** One sentence for each difference between the file and what the API answered. */
+export function checkAnswers(expected: Expected, played: Played): string[] {
+  const totals: Totals = {
+    orders: played.redemptions.length,
+    amount: sum(played.redemptions.map(({ orderAmount }) => orderAmount)),
+    discount: sum(played.redemptions.map(({ discountAmount }) => discountAmount)),
+  };
+  return [
+    ...differences('API', { expected: expected.totals, found: totals }),
+    ...differences('API', { expected: expected.stats, found: played.stats }),
+  ];
+}
+
+/** The same of the database, which is asked without the engine, order by order. */
+export async function checkDatabase(
+  expected: Expected,
+  of: { databaseUrl: string; programId: string },
+): Promise<string[]> {
+  const client = new pg.Client({ connectionString: of.databaseUrl });
+  await client.connect();
+  try {
+    const { totals, stats } = expected;
+    const census = { ...stats, members: expected.members };
+    const kept = await readCensus(client, of.programId);
+    return [
+      ...differences('SQL', { expected: totals, found: await readTotals(client, of.programId) }),
+      ...differences('SQL', { expected: census, found: kept }),
+      ...(await differentOrders(client, { programId: of.programId, orders: expected.orders })),
+    ];
+  } finally {
+    await client.end();
+  }
+}
+
+type Numbers = Record<string, number>;
+
+function differences(by: string, { expected, found }: { expected: Numbers; found: Numbers }) {
+  return Object.entries(expected)
+    .filter(([name, number]) => found[name] !== number)
+    .map(([name, number]) => `${name} by ${by}: ${found[name]}, by the file ${number}`);
+}
+
+// The driver answers bigint as text.
+const whole = (row: Record<string, string>): Numbers =>
+  Object.fromEntries(Object.entries(row).map(([name, text]) => [name, Number(text)]));
+
+async function readTotals(client: pg.Client, programId: string): Promise<Numbers> {
+  const { rows } = await client.query(
+    `SELECT count(*) AS orders,
+       coalesce(sum(order_amount), 0) AS amount,
+       coalesce(sum(discount_amount), 0) AS discount
+     FROM redemptions WHERE program_id = $1 AND voided_at IS NULL`,
+    [programId],
+  );
+  return whole(rows[0]);
+}
+
+async function readCensus(client: pg.Client, programId: string): Promise<Numbers> {
+  const { rows } = await client.query(
+    `SELECT count(*) AS generated,
+       count(*) FILTER (WHERE status = 'AVAILABLE') AS available,
+       count(*) FILTER (WHERE status = 'ALLOCATED') AS allocated,
+       count(*) FILTER (WHERE status = 'REDEEMED') AS redeemed,
+       count(*) FILTER (WHERE status = 'REVOKED') AS revoked,
+       (SELECT count(*) FROM members WHERE program_id = $1) AS members
+     FROM codes WHERE program_id = $1`,
+    [programId],
+  );
+  return whole(rows[0]);
+}
+
+type Orders = { programId: string; orders: Expected['orders'] };
+
+/** An order differs if either side lacks it, or in its holder, its amounts, its day or its hour. */
+async function differentOrders(client: pg.Client, { programId, orders }: Orders) {
+  const { rows } = await client.query<{ order_id: string }>(
+    `WITH expected AS (
+       SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::date[])
+         AS e (order_id, customer, amount, discount, day)
+     ), found AS (
+       SELECT r.order_id, m.external_id AS customer, r.order_amount AS amount,
+         r.discount_amount AS discount, r.redeemed_at AT TIME ZONE p.time_zone AS local_time
+       FROM redemptions r
+       JOIN programs p ON p.id = r.program_id
+       JOIN codes c ON c.program_id = r.program_id AND c.id = r.code_id
+       LEFT JOIN members m ON m.program_id = c.program_id AND m.id = c.member_id
+       WHERE r.program_id = $1 AND r.voided_at IS NULL
+     )
+     SELECT order_id FROM expected e FULL JOIN found f USING (order_id)
+     WHERE (e.customer, e.amount, e.discount, e.day + time '12:00')
+       IS DISTINCT FROM (f.customer, f.amount, f.discount, f.local_time)
+     ORDER BY order_id`,
+    [
+      programId,
+      orders.map(({ orderId }) => orderId),
+      orders.map(({ customer }) => customer),
+      orders.map(({ cents }) => cents),
+      orders.map(({ discount }) => discount),
+      orders.map(({ date }) => date),
+    ],
+  );
+  if (rows.length === 0) return [];
+  const shown = rows.slice(0, SHOWN).map((row) => row.order_id);
+  return [`orders that differ by SQL: ${rows.length}, the first of them ${shown.join(', ')}`];
+}
+
+/** What came out, in lines. */
+export function summary(plan: Plan, played: Played): string[] {
+  const sales = sum(plan.purchases.map(({ cents }) => cents));
+  const amount = sum(played.redemptions.map(({ orderAmount }) => orderAmount));
+  const discount = sum(played.redemptions.map(({ discountAmount }) => discountAmount));
+  const { stats } = played;
+  const count = (number: number) => number.toLocaleString('en-US');
+  return [
+    'The pool',
+    ...Object.entries(stats).map(([name, number]) => row(name, count(number))),
+    '',
+    'The orders with a code',
+    row('orders', count(played.redemptions.length)),
+    row('amount', money(amount)),
+    row('discount given', money(discount)),
+    row('revenue', money(amount - discount)),
+    '',
+    `All ${count(plan.purchases.length)} purchases`,
+    row('amount', money(sales)),
+    row('revenue', money(sales - discount)),
+  ];
+}
+
+const row = (name: string, value: string): string => `  ${name.padEnd(16)}${value.padStart(14)}`;

@@ -1,0 +1,212 @@
+/**
+ * Every guard against a race, how it is taken out, and the tests that must then fail: a test that
+ * passes without the guard proves nothing about it. Where a lock and an index guard the same thing,
+ * the lock alone is taken out first: then requests wait or fail, which is what the lock spares them,
+ * and the index still holds. Without both, the thing itself goes wrong.
+ */
+
+/** A replacement in a file of prisma/functions, wherever it is found (at least once). */
+export type Edit = { file: string; replace: RegExp; by: string };
+export type TestOf = { file: string; title: string };
+
+export type Guard = {
+  name: string;
+  protects: string;
+  edits: readonly Edit[];
+  sql?: readonly string[];
+  /** These must fail without the guard. */
+  needs: readonly TestOf[];
+  /** These pass all the same: another guard stands behind this one. */
+  spares?: readonly TestOf[];
+};
+
+/** Every taker of this class is given a key that nobody else has. */
+const withoutLock = (lockClass: number): Edit[] => [
+  { file: 'locks', replace: /IMMUTABLE PARALLEL SAFE/g, by: 'VOLATILE' },
+  {
+    file: 'locks',
+    replace: /hashtextextended\(p_program::text \|\| p_name, 0\)/g,
+    by: `CASE WHEN p_class = ${lockClass} THEN (random() * 9e15)::bigint
+      ELSE hashtextextended(p_program::text || p_name, 0) END`,
+  },
+];
+
+const claims = (title: string): TestOf => ({ file: 'test/race/claims.test.ts', title });
+const redemptions = (title: string): TestOf => ({ file: 'test/race/redemptions.test.ts', title });
+const pools = (title: string): TestOf => ({ file: 'test/race/pools.test.ts', title });
+const stores = (title: string): TestOf => ({ file: 'test/race/stores.test.ts', title });
+
+const ONE_CODE = claims('claim, claim, commit, commit: one code');
+const ONE_OWNER = claims('two members, the last code, commit, commit: one of them has it');
+const ONE_REDEMPTION = redemptions('redeem, redeem, commit, commit: one redemption');
+const ONE_DISCOUNT = redemptions('two codes on one order, commit, commit: one discount');
+
+const ROW_LOCK: Edit = {
+  file: 'lock_redemptions',
+  replace: /FOR NO KEY UPDATE SKIP LOCKED/g,
+  by: '',
+};
+
+export const guards: readonly Guard[] = [
+  {
+    name: 'identity lock',
+    protects: 'a person asks twice: the second waits for the first outside of the database',
+    edits: withoutLock(2),
+    needs: [
+      claims('claim, claim, commit: the second is told AGAIN at once, then given the same code'),
+      claims('guest claims, member claims, commit: one person, so the same code'),
+      claims('guest claims, e-mail is verified, commit: the code is the member’s'),
+    ],
+    spares: [ONE_CODE],
+  },
+  {
+    name: 'identity lock and slot',
+    protects: 'one code for a person: the lock, and behind it the primary key of claims',
+    edits: withoutLock(2),
+    sql: ['ALTER TABLE claims DROP CONSTRAINT claims_pkey'],
+    needs: [ONE_CODE, claims('200 claims of one member on 20 connections at once: one code')],
+  },
+  {
+    name: 'second look at the claimant',
+    protects: 'a claimant who turns out to be somebody else is locked as that person',
+    edits: [{ file: 'claim_codes', replace: /AND b\.keys = i\.keys/g, by: '' }],
+    needs: [claims('guest is looked up, e-mail is verified, guest is locked: it starts again')],
+  },
+  {
+    name: 'skip locked',
+    protects: 'no claimant waits for the code that another is being given',
+    edits: [{ file: 'allocate_codes', replace: /FOR UPDATE SKIP LOCKED/g, by: 'FOR UPDATE' }],
+    needs: [
+      claims('two members, claim, claim, commit, commit: neither waits, and the codes differ'),
+    ],
+    spares: [ONE_OWNER],
+  },
+  {
+    name: 'row lock of a claim',
+    protects: 'a code that is being given is not taken: the swap behind it fails the request',
+    edits: [{ file: 'allocate_codes', replace: /FOR UPDATE SKIP LOCKED/g, by: '' }],
+    needs: [
+      claims('two members, claim, claim, commit, commit: neither waits, and the codes differ'),
+    ],
+    spares: [ONE_OWNER],
+  },
+  {
+    name: 'row lock, swap and owner',
+    protects: 'one owner for a code: its row lock, the guarded UPDATE, the trigger on its owner',
+    edits: [
+      { file: 'allocate_codes', replace: /FOR UPDATE SKIP LOCKED/g, by: '' },
+      { file: 'allocate_codes', replace: /AND c\.status = 'AVAILABLE'/g, by: '' },
+    ],
+    sql: ['DROP TRIGGER codes_owner_stays ON codes'],
+    needs: [ONE_OWNER],
+  },
+  {
+    name: 'fresh look',
+    protects: 'exhausted only when no code is free, not when they are merely locked',
+    edits: [
+      {
+        file: 'pool_shortage',
+        replace: /WHEN EXISTS \(SELECT FROM codes/g,
+        by: 'WHEN false AND EXISTS (SELECT FROM codes',
+      },
+    ],
+    needs: [
+      claims('the last ten codes held, half rolled back: every code issued, nobody refused early'),
+      pools('the last code of a pool is held: nobody goes on to its fallback before it is settled'),
+    ],
+  },
+  {
+    name: 'pool lock',
+    protects: 'once a pause has answered, nothing more is issued',
+    edits: withoutLock(4),
+    needs: [
+      pools('claim, pause, commit: it answers after the claim is settled'),
+      pools('claim, archive, commit: it answers after the claim is settled'),
+      pools('pause, claim, commit: a claim never goes by the status that was before'),
+    ],
+  },
+  {
+    name: 'row lock of a redemption',
+    protects: 'a code is redeemed twice: the second request never waits for the first',
+    edits: [ROW_LOCK],
+    needs: [
+      redemptions('redeem, redeem, commit: the second is told AGAIN at once, then that it is used'),
+    ],
+    spares: [ONE_REDEMPTION],
+  },
+  {
+    name: 'row lock and swap of a redemption',
+    protects: 'the same, with the unique index as the last line: it fails the request',
+    edits: [ROW_LOCK, { file: 'redeem_codes', replace: /AND c\.status = 'ALLOCATED'/g, by: '' }],
+    needs: [
+      redemptions('redeem, redeem, commit: the second is told AGAIN at once, then that it is used'),
+    ],
+    spares: [ONE_REDEMPTION],
+  },
+  {
+    name: 'row lock, swap and index of a redemption',
+    protects: 'one live redemption for a code',
+    edits: [ROW_LOCK, { file: 'redeem_codes', replace: /AND c\.status = 'ALLOCATED'/g, by: '' }],
+    sql: ['DROP INDEX redemptions_one_live'],
+    needs: [
+      ONE_REDEMPTION,
+      redemptions('100 orders redeem one code on 20 connections at once: one succeeds'),
+    ],
+  },
+  {
+    name: 'order lock',
+    protects: 'an order is discounted twice, or a void overtakes what is spent on its order',
+    edits: withoutLock(6),
+    needs: [
+      redemptions('two codes on one order, commit: the second is told AGAIN at once, then refused'),
+      redemptions(
+        'a stackable code and one that is not, on one order, commit, commit: one of them',
+      ),
+      redemptions('void while its order is held: it waits, and until it answers the code is used'),
+    ],
+    spares: [ONE_DISCOUNT],
+  },
+  {
+    name: 'order lock and index',
+    protects: 'one discount for an order: the lock, and behind it a unique index',
+    edits: withoutLock(6),
+    sql: ['DROP INDEX redemptions_one_on_an_order'],
+    needs: [ONE_DISCOUNT],
+  },
+  {
+    name: 'sorted keys',
+    protects: 'two who lock the same people never wait for each other',
+    edits: [{ file: 'locks', replace: /ORDER BY k\) sorted/g, by: ') sorted ORDER BY random()' }],
+    needs: [
+      {
+        file: 'test/race/deadlocks.test.ts',
+        title: 'members exchange addresses in opposite orders while they claim: no deadlock',
+      },
+    ],
+  },
+  {
+    name: 'top-up lock',
+    protects: 'one process mints for a pool, the others do not wait',
+    edits: withoutLock(3),
+    needs: [pools('top up, top up, commit: the second mints nothing, and at once')],
+  },
+  {
+    name: 'code space lock',
+    protects: 'batches of a program one after the other: no more than maxCodes, no deadlock',
+    edits: withoutLock(5),
+    needs: [
+      stores('a batch waits for the one before it, and then counts what that one made'),
+      stores('ten batches at once in a pool that may have 500 codes: never a code more'),
+      stores(
+        'lists that overlap, imported at once in opposite orders: one of them, and no deadlock',
+      ),
+    ],
+  },
+  {
+    name: 'idempotency key',
+    protects: 'the same key at once: one batch',
+    edits: [],
+    sql: ['ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey'],
+    needs: [stores('the same idempotencyKey ten times at once: one batch')],
+  },
+];
