@@ -1,16 +1,4 @@
-/**
- * How much one document may ask for. It bounds the work of a request before a resolver runs:
- *
- * | limit   |  value | why
- * | | ------- | ------ |
- * --------------------------------------------------------------------------- | | body    |  2 MiB
- * | an import of 5,000 codes of 64 characters, each of them escaped, is 1.9 MiB | | tokens  |
- * 10,000 | parsing; the same import written into the document is 5,000                 | | depth
- * |     12 | the longest sensible way, from pools by codes to tiers, is 9                | |
- * aliases |    100 | a batch of mutations; more of them go into another request                  |
- * | cost    | 50,000 | fields that may have to be resolved, with lists as long as they may be
- * |
- */
+/** How much one request may ask for: it bounds the work before a resolver runs. */
 import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases';
 import { maxDepthRule } from '@escape.tech/graphql-armor-max-depth';
 import {
@@ -34,10 +22,15 @@ import {
 } from 'graphql';
 import { MAX_PAGE } from '../kernel/page.ts';
 
+/** An import of 5,000 codes of 64 characters, each of them escaped, is 1.9 MiB. */
 export const MAX_BODY_BYTES = 2 * 1024 * 1024;
-export const MAX_TOKENS = 10_000;
+/** The same import written into a document has 5,000. More could nest deeper than the stack is. */
+export const MAX_TOKENS = 6_000;
+/** The longest sensible way, from pools by codes and redemptions to tiers, is 9. */
 export const MAX_DEPTH = 12;
+/** A batch of mutations; more of them go into another request. */
 export const MAX_ALIASES = 100;
+/** Fields that may have to be resolved, with every list as long as it may be. */
 export const MAX_COST = 50_000;
 
 // Lists that are not paged: tiers, wallets, orders, secret keys.

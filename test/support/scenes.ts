@@ -12,7 +12,7 @@ import {
   type Refused,
   redeemCode,
 } from '../../src/coupons/index.ts';
-import type { Deps } from '../../src/deps.ts';
+import { type Deps, openDeps } from '../../src/deps.ts';
 import { type MemberId, newIds, type ProgramId } from '../../src/kernel/ids.ts';
 import { testDatabase, testDeps } from './database.ts';
 import { aPool, unique } from './factories.ts';
@@ -128,8 +128,9 @@ export async function expectSound(deps: Deps, programId: ProgramId): Promise<voi
       GROUP BY r.order_id HAVING count(*) > 1 AND NOT bool_and(r.stackable)
     UNION ALL
     SELECT 'a batch that has not the codes it says', b.id::text FROM code_batches b
-      WHERE b.program_id = ${programId}::uuid AND b.count <> (
-        SELECT count(*) FROM codes c WHERE c.program_id = b.program_id AND c.batch_id = b.id)
+      LEFT JOIN (SELECT batch_id, count(*) FROM codes WHERE program_id = ${programId}::uuid
+        GROUP BY batch_id) made ON made.batch_id = b.id
+      WHERE b.program_id = ${programId}::uuid AND b.count IS DISTINCT FROM made.count
     UNION ALL
     SELECT 'a pool with more codes than it may have', p.id::text FROM pools p
       WHERE p.program_id = ${programId}::uuid AND p.max_codes < (
@@ -137,10 +138,19 @@ export async function expectSound(deps: Deps, programId: ProgramId): Promise<voi
   expect(violations).toEqual([]);
 }
 
-/**
- * Deadlocks that the server has broken in this database so far; sessions report theirs when idle.
- */
+/** Two processes that have ended when this returns, so that all they have counted is to be seen. */
+export async function passing(deps: Deps, work: (either: (n: number) => Deps) => Promise<void>) {
+  const pair = [await openDeps(deps.config), await openDeps(deps.config)] as const;
+  try {
+    await work((n) => pair[n % 2 === 0 ? 0 : 1]);
+  } finally {
+    for (const one of pair) await one.close();
+  }
+}
+
+/** Deadlocks that the server has broken in this database, of those who met one and have ended. */
 export async function deadlocks(deps: Deps): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, 200));
   const [row] = await deps.db.$queryRaw<{ count: bigint }[]>`
     SELECT deadlocks AS count FROM pg_stat_database WHERE datname = current_database()`;
   return Number(row?.count);

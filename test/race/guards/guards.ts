@@ -1,8 +1,8 @@
 /**
  * Every guard against a race, how it is taken out, and the tests that must then fail: a test that
  * passes without the guard proves nothing about it. Where a lock and an index guard the same thing,
- * the lock alone is taken out first: then requests wait or fail, which is what the lock spares them,
- * and the index still holds. Without both, the thing itself goes wrong.
+ * the lock alone is taken out first: then requests wait or fail, which is what the lock spares
+ * them, and the index still holds. Without both, the thing itself goes wrong.
  */
 
 /** A replacement in a file of prisma/functions, wherever it is found (at least once). */
