@@ -12,6 +12,11 @@ const OUT = 'src/generated/graphql.ts';
 const mappers: Record<string, string> = {
   Code: '../generated/prisma/client.ts#Code as CodeRow',
   CodeBatch: '../generated/prisma/client.ts#CodeBatch as CodeBatchRow',
+  ConsumptionAllocation:
+    '../generated/prisma/client.ts#ConsumptionAllocation as ConsumptionAllocationRow',
+  LedgerBatch: '../generated/prisma/client.ts#LedgerBatch as LedgerBatchRow',
+  LedgerEntry: '../generated/prisma/client.ts#LedgerEntry as LedgerEntryRow',
+  Spend: '../generated/prisma/client.ts#Spend as SpendRow',
   Member: '../generated/prisma/client.ts#Member as MemberRow',
   Pool: '../generated/prisma/client.ts#Pool as PoolRow',
   Program: '../generated/prisma/client.ts#Program as ProgramRow',

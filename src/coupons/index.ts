@@ -19,6 +19,7 @@ export {
   statsOfPools,
   walletsOf,
 } from './queries.ts';
+export { reconcileCodes } from './reconcile.ts';
 export { type Redeem, type Redeemed, redeemCode } from './redeem-code.ts';
 export {
   type Release,

@@ -63,7 +63,11 @@ const ofTier = orMember(
   ),
 );
 const ofPool = needs('POOLS_READ', 'POOLS_WRITE');
-const ofMember = orMember(needs('MEMBERS_READ', 'MEMBERS_WRITE'));
+/** An award or a spend answers with its member, whose points are what it was about. */
+const ofHolder = orMember(
+  needs('MEMBERS_READ', 'MEMBERS_WRITE', 'LEDGER_READ', 'POINTS_AWARD', 'POINTS_SPEND'),
+);
+const ofLedger = orMember(needs('LEDGER_READ', 'POINTS_AWARD', 'POINTS_GRANT', 'POINTS_SPEND'));
 const ofRedemption = orMember(needs('POOLS_READ', 'CODES_REDEEM', 'MEMBERS_READ'));
 const ofKey = orRoot(needs('KEYS_WRITE'));
 
@@ -73,6 +77,8 @@ export const access: Table = {
     ...each(needs('POOLS_READ'), 'pool', 'pools', 'code', 'findCode', 'order'),
     ...each(needs('MEMBERS_READ'), 'member', 'members'),
     secretKeys: needs('KEYS_WRITE'),
+    quotePoints: orMember(needs('LEDGER_READ', 'POINTS_AWARD')),
+    ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile'),
     me: reached,
   },
   Mutation: {
@@ -97,6 +103,10 @@ export const access: Table = {
     voidRedemption: needs('CODES_REDEEM'),
     revokeCode: needs('CODES_REVOKE'),
     upsertMember: needs('MEMBERS_WRITE'),
+    ...each(needs('POINTS_AWARD'), 'awardPoints', 'reverseAward'),
+    grantPoints: needs('POINTS_GRANT'),
+    spendPoints: orMember(needs('POINTS_SPEND')),
+    refundSpend: needs('POINTS_SPEND'),
   },
   Refusal: each(reached, 'reason', 'message', 'retryable'),
   PageInfo: each(reached, 'hasNextPage', 'endCursor'),
@@ -196,9 +206,64 @@ export const access: Table = {
   RedeemCodeSuccess: each(reached, 'code', 'redemption', 'alreadyRedeemed'),
   ReserveCodeSuccess: each(reached, 'code', 'reservedUntil'),
   Member: {
-    ...each(ofMember, 'id', 'externalId', 'email', 'emailVerified', 'birthday', 'tier'),
+    ...each(
+      ofHolder,
+      'id',
+      'externalId',
+      'email',
+      'emailVerified',
+      'birthday',
+      'tier',
+      'balance',
+      'pendingPoints',
+      'debtPoints',
+    ),
     wallet: orMember(needs('MEMBERS_READ')),
+    ...each(orMember(needs('LEDGER_READ')), 'batches', 'entries'),
   },
+  LedgerBatch: each(
+    ofLedger,
+    'id',
+    'source',
+    'orderId',
+    'generation',
+    'amount',
+    'requested',
+    'points',
+    'remaining',
+    'expired',
+    'reversed',
+    'cancelled',
+    'zeroReason',
+    'earnedAt',
+    'maturesAt',
+    'expiresAt',
+  ),
+  LedgerBatchConnection: each(ofLedger, 'nodes', 'pageInfo'),
+  LedgerEntry: each(ofLedger, 'id', 'kind', 'points', 'balanceAfter', 'at', 'batch'),
+  LedgerEntryConnection: each(ofLedger, 'nodes', 'pageInfo'),
+  AwardPointsSuccess: each(reached, 'batch', 'alreadyAwarded', 'capped', 'member'),
+  SpendPointsSuccess: each(reached, 'spend', 'alreadySpent', 'member'),
+  Spend: each(reached, 'id', 'points', 'refunded', 'spentAt', 'allocations'),
+  ConsumptionAllocation: each(reached, 'batch', 'points', 'refunded'),
+  ReverseAwardPayload: each(reached, 'reversed', 'debt', 'pending', 'alreadyReversed', 'member'),
+  PointsQuote: each(reached, 'base', 'multiplier', 'points', 'capRemaining', 'awarded'),
+  PointsLiability: each(
+    reached,
+    'asOf',
+    'opening',
+    'awarded',
+    'spent',
+    'expired',
+    'reversed',
+    'refunded',
+    'closing',
+    'value',
+    'byExpiryMonth',
+  ),
+  LiabilityMonth: each(reached, 'month', 'points'),
+  Reconciliation: each(reached, 'members', 'batches', 'codes', 'differences'),
+  LedgerDifference: each(reached, 'invariant', 'subject', 'expected', 'actual'),
   MemberConnection: each(needs('MEMBERS_READ'), 'nodes', 'pageInfo'),
 };
 

@@ -11,6 +11,7 @@ import {
 } from '../coupons/index.ts';
 import type { Deps } from '../deps.ts';
 import type { ProgramId } from '../kernel/ids.ts';
+import { drawsOfSpends, lotsByIds, pointsOfMembers } from '../loyalty/index.ts';
 import { membersByIds } from '../members/index.ts';
 import { type Caller, tiersByIds } from '../programs/index.ts';
 
@@ -40,6 +41,9 @@ export function makeLoaders(deps: Deps, caller: Caller) {
     poolStats: byIds(statsOfPools),
     batch: byIds(batchesByIds),
     code: byIds(codesByIds),
+    points: byIds(pointsOfMembers),
+    lot: byIds(lotsByIds),
+    draws: byIds(drawsOfSpends),
     redemptionOfCode: byIds(redemptionsOfCodes),
     plaintext: lazy(() => plaintexts(deps, caller)),
   };

@@ -13,7 +13,7 @@ const MAY_SEE: Record<string, string[]> = {
   loyalty: ['kernel', 'programs', 'members'],
   marketing: ['kernel', 'programs', 'members', 'coupons', 'loyalty'],
   workers: ['kernel', ...ROOMS],
-  graphql: ['kernel', 'http', ...ROOMS],
+  graphql: ['kernel', 'http', 'workers', ...ROOMS],
   http: ['kernel', ...ROOMS],
   embedded: ['kernel'],
 };

@@ -3,7 +3,6 @@ import {
   claimCode,
   codeById,
   findCode,
-  type Refused,
   redeemCode,
   redemptionsOfOrder,
   releaseCode,
@@ -11,16 +10,15 @@ import {
   revokeCode,
   voidRedemption,
 } from '../../coupons/index.ts';
-import type { Refusal, Resolvers } from '../../generated/graphql.ts';
-import { apiMetrics } from '../../http/metrics.ts';
+import type { Resolvers } from '../../generated/graphql.ts';
 import { Mistake } from '../../kernel/errors.ts';
 import type { CodeId, PoolId, RedemptionId } from '../../kernel/ids.ts';
 import { parse, text } from '../../kernel/input.ts';
 import type { Context } from '../context.ts';
-import { refusals } from '../errors.ts';
 import { actorOf, ownProgram } from '../loaders.ts';
 import { askerOf, guestNamed, idOf, memberNamed } from './input.ts';
 import { poolOf } from './pool.ts';
+import { refusal } from './refusal.ts';
 
 export const codeResolvers = {
   Query: {
@@ -106,11 +104,4 @@ function plaintextOf({ caller, loaders }: Context, code: Code): Promise<string> 
   if (caller.kind === 'member' && code.memberId !== caller.memberId)
     throw new Mistake('FORBIDDEN', 'Code.plaintext: a member token reads its own codes');
   return loaders.plaintext().load(code);
-}
-
-function refusal({ deps }: Context, { reason, mistyped }: Refused): Refusal {
-  apiMetrics(deps.metrics).refusals.inc({ reason });
-  const { message, retryable } = refusals[reason];
-  const hint = mistyped ? ' It looks mistyped.' : '';
-  return { __typename: 'Refusal', reason, message: message + hint, retryable };
 }

@@ -2,10 +2,11 @@ import type { Resolvers } from '../../generated/graphql.ts';
 import { scalars } from '../scalars.ts';
 import { codeResolvers } from './code.ts';
 import { memberResolvers } from './member.ts';
+import { pointsResolvers } from './points.ts';
 import { poolResolvers } from './pool.ts';
 import { programResolvers } from './program.ts';
 
-const rooms = [programResolvers, memberResolvers, poolResolvers, codeResolvers];
+const rooms = [programResolvers, memberResolvers, poolResolvers, codeResolvers, pointsResolvers];
 
 /** One map for the whole schema; only Query and Mutation are shared between the rooms. */
 export const resolvers: Resolvers = {

@@ -1,6 +1,8 @@
 import type { Resolvers } from '../../generated/graphql.ts';
 import type { Member as MemberRow } from '../../generated/prisma/client.ts';
+import type { MemberId } from '../../kernel/ids.ts';
 import { parse, text } from '../../kernel/input.ts';
+import { listEntries, listLots } from '../../loyalty/index.ts';
 import { findMember, listMembers, upsertMember } from '../../members/index.ts';
 import type { Context } from '../context.ts';
 import { ownProgram } from '../loaders.ts';
@@ -30,9 +32,27 @@ export const memberResolvers = {
   Member: {
     birthday: (member) => member.birthday?.toISOString().slice(0, 10) ?? null,
     tier: (member, _, context) => tierOf(context, member),
+    balance: async (member, _, { loaders }) =>
+      Number((await loaders.points().load(member.id)).balance),
+    pendingPoints: async (member, _, { loaders }) =>
+      Number((await loaders.points().load(member.id)).pending),
+    debtPoints: (member) => Number(member.debt),
+    batches: (member, { first, after }, context) =>
+      listLots(context.deps, pageOf(context, { member, first, after })),
+    entries: (member, { first, after }, context) =>
+      listEntries(context.deps, pageOf(context, { member, first, after })),
     wallet: (member, _, { loaders }) => loaders.wallet().load(member.id),
   },
 } satisfies Resolvers;
+
+type PageOfMember = { member: MemberRow; first?: number | null; after?: string | null };
+
+const pageOf = ({ caller }: Context, { member, first, after }: PageOfMember) => ({
+  programId: ownProgram(caller),
+  memberId: member.id as MemberId,
+  first: first as number,
+  after: after ?? null,
+});
 
 async function tierOf({ loaders }: Context, member: MemberRow) {
   const tier = await loaders.tier().load(member.tierId);

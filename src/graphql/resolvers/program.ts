@@ -1,7 +1,6 @@
 import type { Resolvers } from '../../generated/graphql.ts';
 import type { ProgramId } from '../../kernel/ids.ts';
 import {
-  advanceClock,
   createMemberToken,
   createProgram,
   createSecretKey,
@@ -15,6 +14,7 @@ import {
   setTiers,
   updateProgram,
 } from '../../programs/index.ts';
+import { advanceClock } from '../../workers/index.ts';
 import { ownProgram } from '../loaders.ts';
 
 /** The root key, too, reads the program that it has just created: so not the caller's own. */
