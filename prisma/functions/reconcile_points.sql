@@ -1,5 +1,6 @@
 -- Everything that ties out in the points of a program, read by one statement a check. A row for each
--- difference: what should have been equal, of whom, what it ought to be and what it is.
+-- difference: what should have been equal, of whom, what it ought to be and what it is. A lot of no
+-- points is not held to its cap: the cap may have been lowered when the day was full already.
 CREATE OR REPLACE FUNCTION reconcile_points(p_program uuid)
 RETURNS TABLE (invariant text, subject text, expected numeric, actual numeric)
 LANGUAGE sql STABLE AS $$
@@ -25,8 +26,16 @@ LANGUAGE sql STABLE AS $$
       lag(balance_after, 1, 0::bigint) OVER (PARTITION BY member_id ORDER BY id) AS before
     FROM ledger_entries WHERE program_id = p_program),
   days AS (
-    SELECT id, cap, sum(points) OVER (PARTITION BY member_id, day ORDER BY sequence) AS awarded
+    SELECT id, points, cap, sum(points) OVER (PARTITION BY member_id, day ORDER BY sequence) AS awarded
     FROM lots WHERE order_id IS NOT NULL),
+  shares AS (
+    SELECT l.id, l.refunded, l.cancelled, least(l.amount, coalesce(r.amount, 0)) AS refunds,
+      CASE WHEN l.amount = 0 THEN 0 ELSE div(l.points::numeric * l.refunded, l.amount) END AS share
+    FROM lots l LEFT JOIN (SELECT source, order_id, generation, sum(amount) AS amount
+      FROM purchase_refunds WHERE program_id = p_program AND NOT pending
+      GROUP BY source, order_id, generation) r
+      ON (r.source, r.order_id, r.generation) = (l.source, l.order_id, l.generation)
+    WHERE l.order_id IS NOT NULL),
   drawn AS (
     SELECT s.id, s.points, s.refunded, coalesce(sum(a.points), 0) AS draws,
       coalesce(sum(a.refunded), 0) AS returned
@@ -54,5 +63,9 @@ LANGUAGE sql STABLE AS $$
   UNION ALL SELECT 'entry.balanceAfter = the one before it + points', id::text, before + points,
     balance_after FROM lines WHERE balance_after <> before + points
   UNION ALL SELECT 'lot: awarded on its day up to it <= its cap', id::text, cap, awarded
-    FROM days WHERE awarded > cap
+    FROM days WHERE points > 0 AND awarded > cap
+  UNION ALL SELECT 'lot.refunded = its refunds, up to its amount', id::text, refunds, refunded
+    FROM shares WHERE refunded <> refunds
+  UNION ALL SELECT 'lot.cancelled = the share of its points that was refunded', id::text, share,
+    cancelled FROM shares WHERE cancelled <> share
 $$;

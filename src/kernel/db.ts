@@ -23,6 +23,8 @@ const SESSION = [
 const TRANSACTION_TIMEOUT_MS = 30_000;
 const CONNECTION_WAIT_MS = 5_000;
 const ATTEMPTS = 5;
+/** A key that another transaction has just used: asked again, the statement finds its row. */
+export const KEY_TAKEN = ['23505'] as const;
 
 // Serialisation failure and deadlock: the same work in a new transaction may well succeed.
 const RETRYABLE = new Set(['40001', '40P01', 'P2034']);
@@ -81,14 +83,21 @@ export function inTransaction<T>(deps: { db: Db }, work: (tx: Tx) => Promise<T>)
   return retrying(() => deps.db.$transaction((tx) => work(tx as Tx)));
 }
 
-/** For one statement that is its own transaction, such as a call of a hot function. */
-export async function retrying<T>(attempt: () => Promise<T>): Promise<T> {
+/**
+ * For one statement that is its own transaction, such as a call of a hot function. `also`: further
+ * codes after which the same statement may well do better.
+ */
+export async function retrying<T>(
+  attempt: () => Promise<T>,
+  also: readonly string[] = [],
+): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
       return await attempt();
     } catch (error) {
       if (isUnavailable(error)) throw unavailable('the database is busy: ask again');
-      if (!RETRYABLE.has(errorCode(error) ?? '') || tried === ATTEMPTS) throw error;
+      const code = errorCode(error) ?? '';
+      if (!(RETRYABLE.has(code) || also.includes(code)) || tried === ATTEMPTS) throw error;
       await sleep(5 * tried);
     }
   }

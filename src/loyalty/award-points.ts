@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
+import { errorCode } from '../kernel/db.ts';
 import { badInput, conflict, Mistake, notFound } from '../kernel/errors.ts';
 import { type BatchId, type MemberId, newId, type ProgramId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import { raiseTracker, readTracker } from './cap-tracker.ts';
 import type { AwardAnswer, AwardItem } from './sql/award-points.ts';
-import { type LedgerBatch, PURCHASES, type Refused } from './types.ts';
+import { type LedgerBatch, OUT_OF_RANGE, PURCHASES, type Refused, tooMany } from './types.ts';
 
 export type Award = {
   programId: ProgramId;
@@ -65,6 +66,7 @@ async function submit(
   } catch (error) {
     if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
       return { outcome: 'BUSY', lot: undefined, dayTotal: null };
+    if (errorCode(error) === OUT_OF_RANGE) throw tooMany('input.amount');
     throw error;
   }
 }

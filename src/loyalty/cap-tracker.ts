@@ -34,9 +34,8 @@ async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
  * was seen ahead of the ledger is put right, unless somebody else has changed it since.
  */
 const RAISE = `
-  local now = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '-1')
-  local total = tonumber(ARGV[2])
-  if now < total or tostring(now) == ARGV[3] then
+  local now = redis.call('HGET', KEYS[1], ARGV[1])
+  if not now or (tonumber(now) or -1) < tonumber(ARGV[2]) or now == ARGV[3] then
     redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
   end
   redis.call('EXPIRE', KEYS[1], ARGV[4])
@@ -49,7 +48,7 @@ export function raiseTracker(
 ): void {
   const day = of.day.toISOString().slice(0, 10);
   const seen = of.seen.totals[day];
-  const ahead = seen !== undefined && BigInt(seen) > of.total ? seen : '';
+  const ahead = seen !== undefined && Number(seen) > Number(of.total) ? seen : '';
   deps.redis
     .eval(RAISE, 1, keyOf(of), day, of.total.toString(), ahead, KEPT_SECONDS)
     .catch(() => undefined);

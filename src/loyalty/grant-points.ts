@@ -29,7 +29,7 @@ export async function grantPoints(deps: Deps, args: Grant): Promise<LedgerBatch>
   const key = parse(text(200), args.idempotencyKey, 'input.idempotencyKey');
   const reason = parse(text(500), args.reason, 'input.reason');
   const expiresAt = args.expiresAt ?? null;
-  const payload = [memberId, String(points), reason, expiresAt?.toISOString() ?? ''];
+  const payload = [memberId, 'MANUAL', String(points)];
   const resultId = newId<BatchId>(deps);
   return inTransaction(deps, async (tx) => {
     const id = await once(tx, {
@@ -44,6 +44,18 @@ export async function grantPoints(deps: Deps, args: Grant): Promise<LedgerBatch>
   });
 }
 
+/** The program's now; an expiry of its own must leave a lot the time to mature. */
+async function nowBefore(tx: Tx, { programId, expiresAt }: Lot): Promise<Date> {
+  const [clock] = await tx.$queryRaw<{ now: Date; maturing: Date }[]>`
+    SELECT c.now, CASE p.maturity_days WHEN 0 THEN c.now
+      ELSE day_start(p.id, day_of(p.id, c.now) + p.maturity_days) END AS maturing
+    FROM programs p, program_now(p.id) AS c(now) WHERE p.id = ${programId}::uuid`;
+  if (!clock) throw new Error('a grant in no program');
+  if (expiresAt && expiresAt <= clock.maturing)
+    throw badInput('input.expiresAt', 'an instant to come, after the points have matured');
+  return clock.now;
+}
+
 type Lot = MemberRef & { id: BatchId; points: number; reason: string; expiresAt: Date | null };
 
 async function earn(tx: Tx, lot: Lot): Promise<void> {
@@ -53,11 +65,7 @@ async function earn(tx: Tx, lot: Lot): Promise<void> {
     where: { programId_id: { programId, id: memberId } },
   });
   if (!member) throw notFound('input.memberId', 'member');
-  const [clock] = await tx.$queryRaw<{ now: Date }[]>`
-    SELECT program_now(${programId}::uuid) AS now`;
-  const now = clock?.now as Date;
-  if (lot.expiresAt && lot.expiresAt <= now)
-    throw badInput('input.expiresAt', 'an instant to come');
+  const now = await nowBefore(tx, lot);
   const row = JSON.stringify({
     id: lot.id,
     member_id: memberId,

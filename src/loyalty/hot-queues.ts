@@ -1,5 +1,5 @@
 import { type CallLimit, HotQueue } from '../kernel/coalesce.ts';
-import { type Db, retrying } from '../kernel/db.ts';
+import { type Db, KEY_TAKEN, retrying } from '../kernel/db.ts';
 import { type AwardAnswer, type AwardItem, awardPointsSql } from './sql/award-points.ts';
 import { type SpendAnswer, type SpendItem, spendPointsSql } from './sql/spend-points.ts';
 
@@ -30,7 +30,7 @@ const awardOperation = (db: Db) => ({
 
 const spendOperation = (db: Db) => ({
   call: async (programId: string, items: SpendItem[]) => {
-    const answers = await retrying(() => spendPointsSql(db, { programId, items }));
+    const answers = await retrying(() => spendPointsSql(db, { programId, items }), KEY_TAKEN);
     return answers.map(again);
   },
   same: ({ id: _, ...item }: SpendItem) => JSON.stringify(item),

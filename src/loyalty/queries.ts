@@ -1,10 +1,18 @@
 import type { Deps } from '../deps.ts';
+import { errorCode, retrying } from '../kernel/db.ts';
 import { badInput } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { parse, whole } from '../kernel/input.ts';
 import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
 import type { ConsumptionAllocation } from './types.ts';
-import { type LedgerBatch, type LedgerEntry, type MemberRef, PURCHASES } from './types.ts';
+import {
+  type LedgerBatch,
+  type LedgerEntry,
+  type MemberRef,
+  OUT_OF_RANGE,
+  PURCHASES,
+  tooMany,
+} from './types.ts';
 
 type Ids = { programId: ProgramId; ids: readonly string[] };
 
@@ -40,12 +48,16 @@ export async function quotePoints(
   if (!PURCHASES.some((source) => source === args.source))
     throw badInput('source', `one of ${PURCHASES.join(', ')}`);
   const amount = parse(whole(0, 1_000_000_000_000), args.amount, 'amount');
-  const rows = await deps.db.$queryRaw<Quote[]>`
+  const rows = await retrying(
+    () => deps.db.$queryRaw<Quote[]>`
     SELECT q.base, q.multiplier, q.requested AS points, q.cap_remaining AS "capRemaining", q.awarded
     FROM programs p
     JOIN members m ON m.program_id = p.id AND m.id = ${args.memberId}::uuid
     CROSS JOIN LATERAL quote_award(p, m.id, ${amount}::bigint, program_now(p.id)) q
-    WHERE p.id = ${args.programId}::uuid`;
+    WHERE p.id = ${args.programId}::uuid`,
+  ).catch((error: unknown) => {
+    throw errorCode(error) === OUT_OF_RANGE ? tooMany('amount') : error;
+  });
   return rows[0];
 }
 

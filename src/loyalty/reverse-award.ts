@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
-import { retrying } from '../kernel/db.ts';
+import { KEY_TAKEN, retrying } from '../kernel/db.ts';
 import { conflict } from '../kernel/errors.ts';
 import { newId, type ProgramId, type RefundId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
@@ -58,6 +58,7 @@ export async function reverseAward(deps: Deps, args: Reverse): Promise<Reversal>
     () => deps.db.$queryRaw<Row[]>`
       SELECT outcome, member_id::text AS member, (refund_row).*
       FROM reverse_award(${programId}::uuid, ${item}::jsonb)`,
+    KEY_TAKEN,
   );
   const row = rows[0] as Row;
   if (row.outcome === 'TOO_MUCH')

@@ -1,3 +1,4 @@
+import { badInput } from '../kernel/errors.ts';
 import type { MemberId, ProgramId } from '../kernel/ids.ts';
 
 export type {
@@ -19,3 +20,8 @@ export const PURCHASES = ['RECEIPT', 'SHOPIFY', 'MARKETPLACE'] as const;
 export type PurchaseSource = (typeof PURCHASES)[number];
 
 export type MemberRef = { programId: ProgramId; memberId: MemberId };
+
+/** What receipt_points answers when a purchase is worth 10^12 points or more: SQLSTATE 22003. */
+export const OUT_OF_RANGE = '22003';
+export const tooMany = (field: string) =>
+  badInput(field, 'an amount worth fewer than 1,000,000,000,000 points');

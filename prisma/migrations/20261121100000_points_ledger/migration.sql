@@ -201,7 +201,7 @@ CREATE TRIGGER ledger_batches_facts_stay BEFORE UPDATE ON ledger_batches FOR EAC
      NEW.generation, NEW.amount, NEW.requested, NEW.points, NEW.day, NEW.cap, NEW.earned_at,
      NEW.matures_at, NEW.expires_at)
     OR NEW.expired < OLD.expired OR NEW.reversed < OLD.reversed
-    OR NEW.cancelled < OLD.cancelled OR NEW.refunded < OLD.refunded)
+    OR NEW.cancelled < OLD.cancelled OR NEW.forgone < OLD.forgone OR NEW.refunded < OLD.refunded)
   EXECUTE FUNCTION refuse_change('what a lot was earned for stays');
 CREATE TRIGGER ledger_batches_kept BEFORE DELETE ON ledger_batches FOR EACH ROW
   EXECUTE FUNCTION refuse_change('a lot is never deleted');
@@ -245,6 +245,24 @@ END $$;
 CREATE CONSTRAINT TRIGGER spends_tie_out AFTER INSERT OR UPDATE ON spends
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_spend_beside_draws();
 
+-- A draw is no more taken away from its spend than the spend itself.
+CREATE TRIGGER spends_facts_stay BEFORE UPDATE ON spends FOR EACH ROW
+  WHEN ((OLD.program_id, OLD.id, OLD.member_id, OLD.points, OLD.idempotency_key, OLD.spent_at)
+    IS DISTINCT FROM
+    (NEW.program_id, NEW.id, NEW.member_id, NEW.points, NEW.idempotency_key, NEW.spent_at)
+    OR NEW.refunded < OLD.refunded)
+  EXECUTE FUNCTION refuse_change('what was spent stays');
+CREATE TRIGGER spends_kept BEFORE DELETE ON spends FOR EACH ROW
+  EXECUTE FUNCTION refuse_change('a spend is never deleted');
+CREATE TRIGGER consumption_allocations_facts_stay BEFORE UPDATE ON consumption_allocations
+  FOR EACH ROW
+  WHEN ((OLD.program_id, OLD.spend_id, OLD.position, OLD.batch_id, OLD.points)
+    IS DISTINCT FROM (NEW.program_id, NEW.spend_id, NEW.position, NEW.batch_id, NEW.points)
+    OR NEW.refunded < OLD.refunded)
+  EXECUTE FUNCTION refuse_change('what was drawn stays');
+CREATE TRIGGER consumption_allocations_kept BEFORE DELETE ON consumption_allocations FOR EACH ROW
+  EXECUTE FUNCTION refuse_change('a draw is never deleted');
+
 -- ── The journal ────────────────────────────────────────────────────────────────────────────────
 
 ALTER TABLE ledger_entries
@@ -279,6 +297,17 @@ ALTER TABLE purchase_refunds
     CHECK (source IN ('RECEIPT', 'SHOPIFY', 'MARKETPLACE'));
 CREATE INDEX purchase_refunds_waiting ON purchase_refunds
   (program_id, source, order_id, generation) WHERE pending;
+
+CREATE TRIGGER purchase_refunds_facts_stay BEFORE UPDATE ON purchase_refunds FOR EACH ROW
+  WHEN ((OLD.program_id, OLD.id, OLD.source, OLD.refund_id, OLD.order_id, OLD.generation,
+     OLD.amount, OLD.at)
+    IS DISTINCT FROM
+    (NEW.program_id, NEW.id, NEW.source, NEW.refund_id, NEW.order_id, NEW.generation,
+     NEW.amount, NEW.at)
+    OR NOT OLD.pending)
+  EXECUTE FUNCTION refuse_change('a refund happens once');
+CREATE TRIGGER purchase_refunds_kept BEFORE DELETE ON purchase_refunds FOR EACH ROW
+  EXECUTE FUNCTION refuse_change('a refund is never deleted');
 
 CREATE TRIGGER events_kept BEFORE UPDATE OR DELETE ON events FOR EACH ROW
   EXECUTE FUNCTION refuse_change('what happened stays');
