@@ -21,6 +21,17 @@ LANGUAGE sql STABLE AS $$
       coalesce(j.points, 0) AS journal
     FROM members m LEFT JOIN of_member o ON o.member_id = m.id
     LEFT JOIN journal j ON j.member_id = m.id WHERE m.program_id = p_program),
+  told AS (
+    SELECT member_id, kind, sum(points) AS points FROM ledger_entries
+    WHERE program_id = p_program GROUP BY member_id, kind),
+  done AS (
+    SELECT member_id, kind, sum(points) AS points FROM (
+      SELECT member_id, k.kind, k.points FROM lots, LATERAL (VALUES
+        ('AWARD', points), ('EXPIRE', -expired), ('REVERSE', -reversed)) k (kind, points)
+      UNION ALL
+      SELECT member_id, k.kind, k.points FROM spends, LATERAL (VALUES
+        ('SPEND', -points), ('REFUND', refunded)) k (kind, points)
+      WHERE program_id = p_program) movements GROUP BY member_id, kind),
   lines AS (
     SELECT id, points, balance_after,
       lag(balance_after, 1, 0::bigint) OVER (PARTITION BY member_id ORDER BY id) AS before
@@ -48,6 +59,15 @@ LANGUAGE sql STABLE AS $$
     outstanding FROM people WHERE remaining <> outstanding
   UNION ALL SELECT 'member: cancelled = reversed + forgone + debt', id::text, cancelled,
     taken + debt FROM people WHERE cancelled <> taken + debt
+  UNION ALL SELECT 'member: lines of the journal of a kind = its lots or spends',
+    member_id::text || ' ' || kind, coalesce(d.points, 0), coalesce(t.points, 0)
+    FROM (SELECT member_id, kind::text, points FROM told) t FULL JOIN done d
+    USING (member_id, kind) WHERE coalesce(d.points, 0) <> coalesce(t.points, 0)
+  UNION ALL SELECT 'lot.day = the local date of earnedAt', l.id::text,
+    to_char(l.earned_at AT TIME ZONE p.time_zone, 'YYYYMMDD')::numeric,
+    to_char(l.day, 'YYYYMMDD')::numeric
+    FROM lots l JOIN programs p ON p.id = p_program
+    WHERE l.day <> (l.earned_at AT TIME ZONE p.time_zone)::date
   UNION ALL SELECT 'lot.points = remaining + draws - refunds + expired + reversed', id::text,
     points, remaining + net_drawn + expired + reversed
     FROM lots WHERE points <> remaining + net_drawn + expired + reversed

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { importCodes, revokeCode } from '../../src/coupons/index.ts';
 import type { CodeId } from '../../src/kernel/ids.ts';
 import { testDeps } from '../support/database.ts';
+import { ofLedger } from '../support/ledger.ts';
 import { openShop } from '../support/shop.ts';
 import { unchanged } from '../support/unchanged.ts';
 
@@ -246,7 +247,8 @@ test('every rule of the database is tried here', async () => {
       WHERE c.relnamespace = 'public'::regnamespace AND indisunique AND NOT indisprimary
     ORDER BY 1`);
   const names = rows.map(({ name }) => name);
-  expect(names.filter((name) => !(name in violations))).toEqual([]);
+  const untried = names.filter((name) => !(name in violations) && !ofLedger(name));
+  expect(untried).toEqual([]);
 });
 
 test('a program, a member, a pool or a batch that something belongs to is not deleted', async () => {

@@ -42,7 +42,7 @@ export async function openLedger(deps: Deps, { settings = {}, ...program }: Of =
     clock: NOON,
     tiers: LADDER,
     ...program,
-    settings: { baseRate: '0.01', ...settings }, // so that a cent is a point
+    settings: { baseRate: '100', ...settings }, // so that a cent is a point
   } as Of);
   const where = { programId };
   return {
@@ -133,3 +133,7 @@ export async function openLedger(deps: Deps, { settings = {}, ...program }: Of =
     differences: async () => (await reconcile(deps, { programId })).differences,
   };
 }
+
+/** Rules of the database that keep the ledger, by their names: tried in test/loyalty. */
+export const ofLedger = (rule: string): boolean =>
+  /^(ledger_|spends_|consumption_|purchase_refunds_|events_|members_(outstanding|debt)_)/.test(rule);
