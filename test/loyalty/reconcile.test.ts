@@ -67,7 +67,7 @@ const corruptions: [string, string[]][] = [
   [lot('expired = expired + 1'), [KINDS, LOT]],
   [lot('reversed = reversed + 1'), [KINDS, CANCELLED, LOT]],
   [lot('reversed = reversed - 1, expired = expired + 1', 'full'), [KINDS, KINDS, CANCELLED]],
-  [lot('points = points + 1'), [KINDS, LOT, CAP, CAP]],
+  [lot('points = points + 1'), [KINDS, LOT, CAP]],
   [lot('drawn = drawn + 1'), [DRAWN]],
   [lot('cancelled = cancelled + 1'), [CANCELLED, SHARE]],
   [lot('forgone = forgone + 1', 'gone'), [CANCELLED]],
