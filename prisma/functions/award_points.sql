@@ -1,11 +1,11 @@
--- Awards for purchases that arrived together, in one transaction. It never waits and never fails for
--- one item.
+-- Awards for purchases that arrived together, in one transaction. It never waits and never fails
+-- for one item.
 --
 -- Locks: AWARD of the order (tried), MEMBER (tried). An item that misses one is answered AGAIN.
 -- Outcomes: AWARDED, REPEATED (the first result), CAP_TRACKER_UNAVAILABLE (nothing is written),
 -- PAYLOAD_DIFFERS, EARLIER_GENERATION_OPEN, TOO_EARLY, TOO_LATE, NO_SUCH_MEMBER, AGAIN.
--- Items: ord, tracked (whether the cap's tracker answered), and of the lot its id, member_id, source,
--- order_id, generation, amount, and earned_at where the purchase did not happen just now.
+-- Items: ord, tracked (whether the cap's tracker answered), and of the lot its id, member_id,
+-- source, order_id, generation, amount, and earned_at where the purchase did not happen just now.
 DROP FUNCTION IF EXISTS award_points(uuid, jsonb);
 CREATE FUNCTION award_points(p_program uuid, p_items jsonb)
 RETURNS TABLE (ord int, outcome text, lot ledger_batches, day_total bigint)

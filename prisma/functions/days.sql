@@ -7,8 +7,8 @@ RETURNS date LANGUAGE sql STABLE AS $$
 $$;
 
 -- The first instant that has this local date, or a later one: a place that crosses the date line
--- passes over a whole date. Where clocks go back over midnight the date begins twice, and PostgreSQL
--- names the later beginning: the quarters of an hour before it are tried too.
+-- passes over a whole date. Where clocks go back over midnight the date begins twice, and
+-- PostgreSQL names the later beginning: the quarters of an hour before it are tried too.
 CREATE OR REPLACE FUNCTION day_start(p_program uuid, p_day date)
 RETURNS timestamptz LANGUAGE sql STABLE AS $$
   SELECT min(at) FROM programs p

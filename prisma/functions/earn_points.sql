@@ -1,6 +1,6 @@
 -- The one way in which points come into the ledger: the lot, its line in the journal, and the debt
--- that they pay. Awards, grants and bonuses all end here, within the member's lock. `p_lot` says who,
--- why and how many; the days of maturing and expiry follow from when it was earned.
+-- that they pay. Awards, grants and bonuses all end here, within the member's lock. `p_lot` says
+-- who, why and how many; the days of maturing and expiry follow from when it was earned.
 CREATE OR REPLACE FUNCTION earn_points(p_program programs, p_lot ledger_batches, p_now timestamptz)
 RETURNS ledger_batches LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

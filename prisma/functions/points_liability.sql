@@ -1,5 +1,5 @@
--- What is outstanding at an instant, as the journal's clock tells it: every movement of every lot up to
--- then, of the lots that have not expired by then, swept or not.
+-- What is outstanding at an instant, as the journal's clock tells it: every movement of every lot
+-- up to then, of the lots that have not expired by then, swept or not.
 CREATE OR REPLACE FUNCTION points_outstanding(p_program uuid, p_at timestamptz)
 RETURNS TABLE (expires_at timestamptz, points bigint) LANGUAGE sql STABLE AS $$
   SELECT l.expires_at, sum(m.points)::bigint FROM (
@@ -14,8 +14,8 @@ RETURNS TABLE (expires_at timestamptz, points bigint) LANGUAGE sql STABLE AS $$
   GROUP BY l.expires_at
 $$;
 
--- The roll-forward between two instants: opening + awarded - spent - expired - reversed + refunded =
--- closing. What expired is what makes it so: a lot counts as expired from its day on.
+-- The roll-forward between two instants: opening + awarded - spent - expired - reversed + refunded
+-- = closing. What expired is what makes it so: a lot counts as expired from its day on.
 CREATE OR REPLACE FUNCTION points_liability(p_program uuid, p_from timestamptz, p_to timestamptz)
 RETURNS TABLE (opening bigint, awarded bigint, spent bigint, reversed bigint, refunded bigint,
   closing bigint, value bigint) LANGUAGE sql STABLE AS $$

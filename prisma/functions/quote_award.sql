@@ -1,6 +1,6 @@
--- What a purchase of this amount earns this member: the same computation for the preview and for the
--- award, which calls it under the member's lock. The day's total comes from the ledger; a reversal
--- gives no room back, so it counts what was awarded and not what is left of it.
+-- What a purchase of this amount earns this member: the same computation for the preview and for
+-- the award, which calls it under the member's lock. The day's total comes from the ledger; a
+-- reversal gives no room back, so it counts what was awarded and not what is left of it.
 CREATE OR REPLACE FUNCTION quote_award(
   p_program programs, p_member uuid, p_amount bigint, p_occurred timestamptz)
 RETURNS TABLE (base bigint, multiplier int, requested bigint, day date, used bigint,

@@ -1,6 +1,6 @@
--- Everything that ties out in the points of a program, read by one statement a check. A row for each
--- difference: what should have been equal, of whom, what it ought to be and what it is. A lot of no
--- points is not held to its cap: the cap may have been lowered when the day was full already.
+-- Everything that ties out in the points of a program, read by one statement a check. A row for
+-- each difference: what should have been equal, of whom, what it ought to be and what it is. A lot
+-- of no points is not held to its cap: the cap may have been lowered when the day was full already.
 CREATE OR REPLACE FUNCTION reconcile_points(p_program uuid)
 RETURNS TABLE (invariant text, subject text, expected numeric, actual numeric)
 LANGUAGE sql STABLE AS $$
@@ -37,7 +37,8 @@ LANGUAGE sql STABLE AS $$
       lag(balance_after, 1, 0::bigint) OVER (PARTITION BY member_id ORDER BY id) AS before
     FROM ledger_entries WHERE program_id = p_program),
   days AS (
-    SELECT id, points, cap, sum(points) OVER (PARTITION BY member_id, day ORDER BY sequence) AS awarded
+    SELECT id, points, cap,
+      sum(points) OVER (PARTITION BY member_id, day ORDER BY sequence) AS awarded
     FROM lots WHERE order_id IS NOT NULL),
   shares AS (
     SELECT l.id, l.refunded, l.cancelled, least(l.amount, coalesce(r.amount, 0)) AS refunds,

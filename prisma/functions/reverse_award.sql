@@ -1,6 +1,7 @@
--- Refunds of purchases. What is cancelled of an award is floor(points x refunded so far / amount), so
--- that partial refunds never drift; it is drawn from the award's own lot, then forgone as far as that
--- has expired, then from the member's other lots, oldest first, and what is missing becomes debt.
+-- Refunds of purchases. What is cancelled of an award is floor(points x refunded so far / amount),
+-- so that partial refunds never drift; it is drawn from the award's own lot, then forgone as far as
+-- that has expired, then from the member's other lots, oldest first, and what is missing becomes
+-- debt.
 --
 -- Locks: AWARD of the order, MEMBER (both waited for), then the lots in the order of being drawn.
 -- Outcomes: REVERSED, WAITING (the award has not arrived), REPEATED, PAYLOAD_DIFFERS, TOO_MUCH.

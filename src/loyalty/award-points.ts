@@ -32,8 +32,9 @@ const purchase = z.object({
  * Awards the points of a purchase, once for ever for each source, order and generation.
  *
  * Locks: AWARD of the order, MEMBER.
- * Refusals: CAP_TRACKER_UNAVAILABLE (nothing was written), BUSY; CONFLICT for a key used otherwise, or
- * while the generation before is not refunded in full; BAD_USER_INPUT for a date out of its window.
+ * Refusals: CAP_TRACKER_UNAVAILABLE (nothing was written), BUSY; CONFLICT for a key used otherwise,
+ * or while the generation before is not refunded in full; BAD_USER_INPUT for a date out of its
+ * window.
  * A retry returns the first result, also when that was no points.
  * Events: points.awarded, points.reversed for refunds that were waiting.
  */

@@ -6,9 +6,9 @@ const TRIES = 2;
 const KEPT_SECONDS = 3 * 24 * 60 * 60;
 
 /**
- * The fast tracker of the daily cap: what each member was awarded on each day, in one hash a member.
- * It never decides alone. The ledger's own total, read under the member's lock, does; but where the
- * tracker does not answer, nothing is awarded that would need it.
+ * The fast tracker of the daily cap: what each member was awarded on each day, in one hash a
+ * member. It never decides alone. The ledger's own total, read under the member's lock, does; but
+ * where the tracker does not answer, nothing is awarded that would need it.
  */
 export type Tracked = { known: boolean; totals: Record<string, string> };
 
@@ -41,7 +41,10 @@ const RAISE = `
   redis.call('EXPIRE', KEYS[1], ARGV[4])
   return 1`;
 
-/** After the commit of a fresh award. `total` is the ledger's; what Redis makes of it is not waited for. */
+/**
+ * After the commit of a fresh award. `total` is the ledger's; what Redis makes of it is not waited
+ * for.
+ */
 export function raiseTracker(
   deps: Deps,
   of: Of & { day: Date; total: bigint; seen: Tracked },

@@ -78,6 +78,7 @@ async function earn(tx: Tx, lot: Lot): Promise<void> {
     expires_at: lot.expiresAt,
   });
   await tx.$queryRaw`
-    SELECT (earn_points(p, jsonb_populate_record(NULL::ledger_batches, ${row}::jsonb), ${now})).id::text
+    SELECT (earn_points(
+      p, jsonb_populate_record(NULL::ledger_batches, ${row}::jsonb), ${now})).id::text
     FROM programs p WHERE p.id = ${programId}::uuid`;
 }

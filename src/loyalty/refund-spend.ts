@@ -13,7 +13,8 @@ type Refund = { programId: ProgramId; spendId: SpendId; points: number; idempote
  * Puts points of a spend back into the lots that they came from, newest draw first.
  *
  * Locks: MEMBER, the lots.
- * Refusals: none; CONFLICT for more than the spend has left, and for a key used otherwise; NOT_FOUND.
+ * Refusals: none; CONFLICT for more than the spend has left, and for a key used otherwise;
+ * NOT_FOUND.
  * A retry with the same key returns the spend and changes nothing.
  * Events: points.refunded.
  */

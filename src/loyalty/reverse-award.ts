@@ -36,7 +36,8 @@ const refund = z.object({
 type Row = RefundRow & { outcome: string; member: string | null };
 
 /**
- * Takes back the points of a purchase that was refunded, in part or in full, wherever they are by now.
+ * Takes back the points of a purchase that was refunded, in part or in full, wherever they are by
+ * now.
  *
  * Locks: AWARD of the order, MEMBER, the lots.
  * Refusals: none; CONFLICT for more than was paid, and for a refundId used otherwise.

@@ -13,6 +13,7 @@ import { buildSchema } from '../../src/graphql/server.ts';
 import { type Answer, startApi, type Variables } from '../support/api.ts';
 import { testDeps, testKeys } from '../support/database.ts';
 import { documentOf } from '../support/documents.ts';
+import { aSpend } from '../support/factories.ts';
 import { snapshot } from '../support/snapshot.ts';
 import { aWorld } from '../support/world.ts';
 
@@ -50,6 +51,11 @@ const settings = {
 };
 const program = { name: 'N', currency: 'EUR', timeZone: 'Europe/Berlin', sandbox: true };
 const clock = '2021-06-01T00:00:00Z';
+const spent = await aSpend(deps, { programId: world.programId, memberId: world.member.id });
+const theirSpend = await aSpend(deps, {
+  programId: foreign.programId,
+  memberId: foreign.member.id,
+});
 
 /** What each mutation accepts; every test changes one thing of it. */
 const valid: Record<string, Variables> = {
@@ -98,6 +104,32 @@ const valid: Record<string, Variables> = {
       emailVerified: true,
       birthday: '1990-01-01',
     },
+  },
+  awardPoints: {
+    input: {
+      memberId: world.member.id,
+      source: 'SHOPIFY',
+      orderId: 'o',
+      generation: 1,
+      amount: 1,
+      occurredAt: clock,
+    },
+  },
+  grantPoints: {
+    input: {
+      memberId: world.member.id,
+      points: 1,
+      idempotencyKey: 'k',
+      reason: 'R',
+      expiresAt: '2022-01-01T00:00:00Z',
+    },
+  },
+  spendPoints: {
+    input: { memberId: world.member.id, points: 1, idempotencyKey: 'k', reason: 'R' },
+  },
+  refundSpend: { input: { spendId: spent, points: 1, idempotencyKey: 'k' } },
+  reverseAward: {
+    input: { source: 'SHOPIFY', orderId: 'o', generation: 1, refundId: 'r', amount: 1 },
   },
 };
 
@@ -246,6 +278,7 @@ describe.each(Object.keys(valid))('%s', (name) => {
       revokeSecretKey: foreign.spare.id,
       voidRedemption: foreign.redemption.id,
       revokeCode: foreign.code.id,
+      refundSpend: theirSpend,
     };
     for (const leaf of leaves.filter((one) => nameOf(one.type) === 'ID')) {
       const key = String(leaf.path.at(-1));

@@ -1,4 +1,6 @@
-/** Every invariant broken by hand, by somebody whom no rule of the database stops: named each time. */
+/**
+ * Every invariant broken by hand, by somebody whom no rule of the database stops: named each time.
+ */
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testDeps } from '../support/database.ts';

@@ -148,6 +148,23 @@ describe('a spend', () => {
   });
 });
 
+test('each change is told in one event, and what was refused or repeated in none', async () => {
+  const own = await openLedger(deps, { settings: { expiryMonths: 1 } });
+  const member = await own.member();
+  await own.lot(member, 100, { orderId: 'o' });
+  await own.award(member, 'o', { amount: 100 });
+  await own.spend(member, 101);
+  const spent = await own.spent(member, 60);
+  await own.refund(spent, 10, 'f');
+  await own.refund(spent, 10, 'f');
+  await own.reverse('o', 20, { refundId: 'r' });
+  await own.reverse('o', 20, { refundId: 'r' });
+  await own.advance(later(40));
+  expect(await own.events()).toEqual(
+    ['awarded', 'spent', 'refunded', 'reversed', 'expired'].map((what) => `points.${what}`),
+  );
+});
+
 describe('the refund of a spend', () => {
   test('fills the newest draw first, in parts', async () => {
     const member = await shop.member();

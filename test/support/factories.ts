@@ -10,6 +10,7 @@ import {
 } from '../../src/coupons/index.ts';
 import type { Deps } from '../../src/deps.ts';
 import type { MemberId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
+import { grantPoints, type MemberRef, spendPoints } from '../../src/loyalty/index.ts';
 import { type Member, upsertMember } from '../../src/members/index.ts';
 import { createProgram } from '../../src/programs/index.ts';
 
@@ -66,4 +67,13 @@ export async function aPool(
     await generateCodes(deps, { programId, poolId, count: Math.min(left, 5_000) });
   if (of.draft) return pool as Pool & { id: PoolId };
   return (await activatePool(deps, { programId, poolId })) as Pool & { id: PoolId };
+}
+
+/** Ten points that were given and spent. */
+export async function aSpend(deps: Deps, who: MemberRef): Promise<string> {
+  const idempotencyKey = unique('spend');
+  await grantPoints(deps, { ...who, points: 100, idempotencyKey, reason: 'a gift' });
+  const spent = await spendPoints(deps, { ...who, points: 10, idempotencyKey });
+  if (!spent.ok) throw new Error(`refused: ${spent.reason}`);
+  return spent.spend.id;
 }

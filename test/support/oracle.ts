@@ -1,7 +1,7 @@
 /**
  * What the ledger ought to hold, in plain arrays, after the specification and not after the engine:
- * every rule is the sentence that states it, every sum is added up anew. A refusal may have any reason
- * that holds. One oracle may follow a whole program, or one of its members.
+ * every rule is the sentence that states it, every sum is added up anew. A refusal may have any
+ * reason that holds. One oracle may follow a whole program, or one of its members.
  */
 import { type Days, MINUTE } from './local-days.ts';
 
