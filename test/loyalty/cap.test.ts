@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 import type { MemberId } from '../../src/kernel/ids.ts';
+import { raiseTracker } from '../../src/loyalty/cap-tracker.ts';
 import { awardPoints } from '../../src/loyalty/index.ts';
 import { testDeps } from '../support/database.ts';
 import { unique } from '../support/factories.ts';
@@ -104,6 +105,24 @@ describe('the tracker', () => {
       expect(await tracked(ledger, member)).toBe('100');
     },
   );
+
+  test('that is told late, twice, or of less than it knows keeps the most', async () => {
+    const ledger = await openLedger(deps, { settings: { dailyCap: 100 } });
+    const [programId, memberId] = [ledger.programId, await ledger.member()];
+    const day = new Date('2021-01-01T00:00:00Z');
+    const seen = { known: true, totals: {} };
+    for (const total of [60n, 90n, 30n, 60n, 90n, 0n])
+      raiseTracker(deps, { programId, memberId, day, total, seen });
+    expect(await tracked(ledger, memberId)).toBe('90');
+    // Seen ahead of the ledger, and raised by somebody else since: their word is the newer one.
+    const ahead = { known: true, totals: { '2021-01-01': '95' } };
+    raiseTracker(deps, { programId, memberId, day, total: 40n, seen: ahead });
+    expect(await tracked(ledger, memberId)).toBe('90');
+    // Still as it was seen: put right.
+    const same = { known: true, totals: { '2021-01-01': '90' } };
+    raiseTracker(deps, { programId, memberId, day, total: 40n, seen: same });
+    expect(await tracked(ledger, memberId)).toBe('40');
+  });
 
   test('is let go some days after the last award', async () => {
     const ledger = await openLedger(deps, { settings: { dailyCap: 100 } });
