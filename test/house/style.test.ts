@@ -95,7 +95,8 @@ test('every test file asserts something', () => {
 test('every command says which locks it takes, what it refuses, what a retry returns, what it emits', () => {
   const commands = src.filter(
     ({ file, text }) =>
-      /^src\/(members|coupons|loyalty|programs)\/[^/]+\.ts$/.test(file) && /\binTransaction\(/.test(text),
+      /^src\/(members|coupons|loyalty|programs)\/[^/]+\.ts$/.test(file) &&
+      /\binTransaction\(/.test(text),
   );
   expect(commands.length).toBeGreaterThan(10);
   const heads = [/^ \* Locks:/m, /^ \* Refusals:/m, /^ \* A retry/m, /^ \* Events:/m];
