@@ -23,7 +23,9 @@ BEGIN
   UPDATE codes c SET status = 'REDEEMED', redeemed_at = v_now,
     reserved_for = NULL, reserved_until = NULL
   FROM unnest(v_items) i
-  WHERE c.program_id = p_program AND c.id = i.code_id AND i.outcome = 'REDEEMED'
+  -- Named twice, so that no plan, whatever it believes of the table, begins with other codes.
+  WHERE c.program_id = p_program AND c.id = ANY (ARRAY(SELECT n.code_id FROM unnest(v_items) n))
+    AND c.id = i.code_id AND i.outcome = 'REDEEMED'
     AND c.status = 'ALLOCATED'
     AND (c.reserved_until IS NULL OR c.reserved_until <= v_now OR c.reserved_for = i.order_id);
   GET DIAGNOSTICS v_redeemed = ROW_COUNT;
