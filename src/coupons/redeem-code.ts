@@ -4,6 +4,7 @@ import { newId, type ProgramId, type RedemptionId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import { looksMistyped, readCode } from './canonical.ts';
 import { withinBudget } from './lookup-budget.ts';
+import { requireOwner } from './owner.ts';
 import type { RedeemAnswer, RedeemItem } from './sql/redeem-codes.ts';
 import type { Asker, Code, CouponRefusal, Redemption, Refused } from './types.ts';
 import { lookupHashes } from './vault.ts';
@@ -44,7 +45,10 @@ export async function redeemCode(deps: Deps, redeem: Redeem): Promise<Redeemed |
     ownerId: asker.kind === 'merchant' ? asker.owner : undefined,
   };
   const run = () => submit(deps, { programId, item });
-  if (asker.kind === 'merchant') return toResult(await run(), canonical);
+  if (asker.kind === 'merchant') {
+    await requireOwner(deps, { programId, asker });
+    return toResult(await run(), canonical);
+  }
   const answer = await withinBudget(
     deps,
     { ...asker, programId },

@@ -5,6 +5,7 @@ import type { ProgramId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import { looksMistyped, readCode } from './canonical.ts';
 import { withinBudget } from './lookup-budget.ts';
+import { requireOwner } from './owner.ts';
 import { type CodeRow, toCode } from './sql/code-row.ts';
 import type { Asker, Code, CouponRefusal, Refused } from './types.ts';
 import { lookupHashes } from './vault.ts';
@@ -42,7 +43,10 @@ export async function reserveCode(deps: Deps, reserve: Reserve): Promise<Reserve
     owner_id: asker.kind === 'merchant' ? asker.owner : undefined,
   };
   const run = () => call(deps, programId, JSON.stringify(item));
-  if (asker.kind === 'merchant') return toResult(await run(), canonical);
+  if (asker.kind === 'merchant') {
+    await requireOwner(deps, { programId, asker });
+    return toResult(await run(), canonical);
+  }
   const answer = await withinBudget(deps, { ...asker, programId }, { run, isOwn });
   return answer === 'BUSY' ? { ok: false, reason: 'BUSY' } : toResult(answer, canonical);
 }

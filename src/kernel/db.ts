@@ -26,9 +26,11 @@ const ATTEMPTS = 5;
 
 // Serialisation failure and deadlock: the same work in a new transaction may well succeed.
 const RETRYABLE = new Set(['40001', '40P01', 'P2034']);
-// Lock not available; too many connections; no connection in time; the server is going or gone.
+// Lock not available; statement over its time; too many connections; no connection in time; the
+// server is going or gone.
 const UNAVAILABLE = new Set([
   '55P03',
+  '57014',
   '53300',
   '57P01',
   '57P02',
