@@ -52,9 +52,10 @@ BEGIN
   RETURN QUERY
   SELECT i.ord, coalesce(r.outcome,
       CASE WHEN o.ord IS NOT NULL THEN 'POOL_EXHAUSTED' ELSE 'AGAIN' END),
-    r.top_up_pool_id, c
+    r.top_up_pool_id, c::codes
   FROM unnest(v_before) i
   LEFT JOIN unnest(v_results) r ON r.ord = i.ord
-  LEFT JOIN codes c ON c.program_id = p_program AND c.id = r.code_id
+  LEFT JOIN LATERAL (SELECT * FROM codes c
+    WHERE c.program_id = p_program AND c.id = r.code_id LIMIT 1) c ON true
   LEFT JOIN unnest(v_open) o ON o.ord = i.ord;
 END $$;
