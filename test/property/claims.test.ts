@@ -6,24 +6,27 @@ import type { CodeId, MemberId, PoolId, RedemptionId } from '../../src/kernel/id
 import { testDeps } from '../support/database.ts';
 import { unique } from '../support/factories.ts';
 import { asMember, openShop, type Shop, START } from '../support/shop.ts';
-import { rounds, seed } from '../support/torture.ts';
+import { rounds, seed, torture } from '../support/torture.ts';
 import { type CodeFacts, type Expected, Oracle, type PoolFacts } from './claims-oracle.ts';
 
 const deps = await testDeps({ config: { lookupBudget: 1_000_000 } });
 const HOUR = 3_600_000;
+// A counterexample is made smaller for so long: an ordinary run must end while somebody waits.
+const LIMIT_MS = torture ? HOUR : 60_000;
 
 const nat = (max: number) => fc.nat({ max: max - 1 });
-const claimant = nat(8); // three members, five guests
-const order = fc.constantFrom('order-1', 'order-2', 'order-3');
+// Three members, five guests; the first two guests have the addresses of the members.
+const claimant = fc.constantFrom(0, 0, 1, 2, 3, 3, 3, 4, 5, 6, 7);
+const order = fc.constantFrom('order-1', 'order-1', 'order-2', 'order-3');
 const asker = nat(6); // the merchant, the merchant for a member, or a member's token
 const step = fc.oneof(
   {
-    weight: 6,
+    weight: 9,
     arbitrary: fc.record({
       do: fc.constant('claim' as const),
-      pool: nat(4),
+      pool: fc.constantFrom(0, 1, 1, 2, 3, 3, 3),
       claimant,
-      key: fc.constantFrom('', 'a', 'b'),
+      key: fc.constantFrom('', '', 'a'),
     }),
   },
   {
@@ -42,7 +45,7 @@ const step = fc.oneof(
       do: fc.constant('reserve' as const),
       code: nat(40),
       order,
-      ttl: fc.constantFrom(1, 900, 10_800),
+      ttl: fc.constantFrom(1, 900, 10_800, 10_800),
       asker,
     }),
   },
@@ -284,14 +287,18 @@ async function expectSameState({ shop, oracle }: World) {
   expect(told.sort(byId)).toEqual([...oracle.redemptions].sort(byId));
 }
 
-test("whatever is claimed, reserved, redeemed, voided and revoked, every answer is the oracle's", async () => {
-  const run = fc.asyncProperty(
-    fc.array(step, { minLength: 40, maxLength: 100, size: 'max' }),
-    async (steps) => {
-      const world = await aWorld();
-      for (const each of steps) await perform(world, each);
-      await expectSameState(world);
-    },
-  );
-  await fc.assert(run, { numRuns: rounds(18, 2_500), seed });
-}, 3_600_000);
+test(
+  "whatever is claimed, reserved, redeemed, voided and revoked, every answer is the oracle's",
+  async () => {
+    const run = fc.asyncProperty(
+      fc.array(step, { minLength: 40, maxLength: 100, size: 'max' }),
+      async (steps) => {
+        const world = await aWorld();
+        for (const each of steps) await perform(world, each);
+        await expectSameState(world);
+      },
+    );
+    await fc.assert(run, { numRuns: rounds(18, 2_500), seed, interruptAfterTimeLimit: LIMIT_MS });
+  },
+  LIMIT_MS + 60_000,
+);
