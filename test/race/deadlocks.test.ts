@@ -85,6 +85,29 @@ test('redemptions of the same codes and orders in opposite orders: no deadlock',
   expect(await deadlocks(deps)).toBe(0);
 });
 
+test('two lock the same people in opposite orders, and line up behind a third: no deadlock', async () => {
+  const deps = await testDeps();
+  const { programId } = await aProgram(deps);
+  const LOCK = 'SELECT lock_identities($1, $2)';
+  await withSessions(deps.config.databaseUrl, async (all) => {
+    const [holder, one, other] = all as [Session, Session, Session];
+    const keys = await holder.query<{ key: string }>(
+      "SELECT key FROM unnest(ARRAY['email:a', 'email:b']) key ORDER BY lock_key($1, 2, key)",
+      [programId],
+    );
+    const [low, high] = keys.map(({ key }) => key);
+    await holder.begin();
+    await holder.query(LOCK, [programId, [low]]);
+    const first = one.query(LOCK, [programId, [low, high]]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const second = other.query(LOCK, [programId, [high, low]]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await holder.commit();
+    const settled = await Promise.allSettled([first, second]);
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+  });
+});
+
 test('members exchange addresses in opposite orders while they claim: no deadlock', async () => {
   const deps = await testDeps();
   const { programId } = await aProgram(deps);
