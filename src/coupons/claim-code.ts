@@ -11,6 +11,8 @@ import { openCode } from './vault.ts';
 
 const PATIENCE_MS = 2_000;
 const PAUSE_MS = 10;
+// Made once: to make a schema takes longer than all else that is read here.
+const claimKeyText = text(200).nullish();
 
 /** Exactly one of `memberId` and `email`. `actor` is who is given the text. */
 export type Claim = PoolRef & {
@@ -66,7 +68,7 @@ function readClaim(claim: Claim): ClaimItem {
     poolId: claim.poolId,
     memberId: claim.memberId ?? undefined,
     email: claim.email == null ? undefined : parse(emailAddress, claim.email, 'input.email'),
-    claimKey: parse(text(200).nullish(), claim.claimKey || null, 'input.claimKey') ?? '',
+    claimKey: parse(claimKeyText, claim.claimKey || null, 'input.claimKey') ?? '',
     actor: claim.actor,
   };
 }

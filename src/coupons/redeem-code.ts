@@ -9,6 +9,10 @@ import type { RedeemAnswer, RedeemItem } from './sql/redeem-codes.ts';
 import type { Asker, Code, CouponRefusal, Redemption, Refused } from './types.ts';
 import { lookupHashes } from './vault.ts';
 
+// Made once: to make a schema takes longer than all else that is read here.
+const orderText = text(200);
+const amount = whole(0);
+
 export type Redeem = {
   programId: ProgramId;
   code: string;
@@ -33,8 +37,8 @@ export type Redeemed = { ok: true; code: Code; redemption: Redemption; alreadyRe
  */
 export async function redeemCode(deps: Deps, redeem: Redeem): Promise<Redeemed | Refused> {
   const canonical = readCode(redeem.code, 'input.code');
-  const orderId = parse(text(200), redeem.orderId, 'input.orderId');
-  const orderAmount = parse(whole(0), redeem.orderAmount, 'input.orderAmount');
+  const orderId = parse(orderText, redeem.orderId, 'input.orderId');
+  const orderAmount = parse(amount, redeem.orderAmount, 'input.orderAmount');
   const { asker, programId } = redeem;
   const item: RedeemItem = {
     hashes: lookupHashes(deps, canonical).map((hash) => hash.toString('hex')),
