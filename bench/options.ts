@@ -5,7 +5,7 @@ export type Options = {
   /** Rounds of each side, after one that only warms up. */
   rounds: number;
   secondsPerRound: number;
-  /** Codes in the hot pool, on either side. */
+  /** Codes in the hot pool, on either side: more than all lines together claim. */
   hotCodes: number;
   /** Codes in each of the pools that are partly drained. */
   drainedCodes: number;
@@ -27,9 +27,9 @@ const usual = {
 const quick = {
   rounds: 3,
   secondsPerRound: 2,
-  hotCodes: 100_000,
+  hotCodes: 300_000,
   drainedCodes: 50_000,
-  sizes: [10_000, 50_000, 100_000],
+  sizes: [10_000, 50_000, 300_000],
   memorySeconds: 30,
 };
 

@@ -20,8 +20,11 @@ import { claims } from './claim.ts';
 import type { Line } from './line.ts';
 
 const FLAT = 0.8; // the slowest within 25 % of the fastest
-const CLAIMS_OF_A_SIZE = 5_000;
+const MOST_CLAIMS = 5_000;
 const CLAIMS_OF_A_SHARE = 1_500;
+
+/** In a round: few enough that the lines before and after leave codes in the hot pool. */
+const claimsOf = ({ options }: World) => Math.min(MOST_CLAIMS, options.hotCodes / 100);
 
 // Each of these members claims once, from whatever pool.
 let used = 0;
@@ -74,7 +77,7 @@ async function poolsFor(world: World, size: number): Promise<() => PoolId> {
     const poolId = await hotPool(world, 'ours');
     return () => poolId;
   }
-  const each = Math.floor(size / 2 / CLAIMS_OF_A_SIZE);
+  const each = Math.floor(size / 2 / claimsOf(world));
   const pools: PoolId[] = [];
   while (pools.length * each < rounds) pools.push(await filledPool(world, size));
   let round = 0;
@@ -88,7 +91,7 @@ export const sizes: Line = {
     const sides: Record<string, () => Promise<Round>> = {};
     for (const size of world.options.sizes) {
       const next = await poolsFor(world, size);
-      sides[titled(size)] = () => claimSome(world, { poolId: next(), count: CLAIMS_OF_A_SIZE });
+      sides[titled(size)] = () => claimSome(world, { poolId: next(), count: claimsOf(world) });
     }
     await settle(world);
     const { rounds } = world.options;
@@ -155,8 +158,8 @@ export const snapshot: Line = {
     await settle(world);
     // The first half leaves dead rows behind, the second half is measured.
     const work = async () => {
-      await claimSome(world, { poolId, count: CLAIMS_OF_A_SIZE });
-      return claimSome(world, { poolId, count: CLAIMS_OF_A_SIZE });
+      await claimSome(world, { poolId, count: claimsOf(world) });
+      return claimSome(world, { poolId, count: claimsOf(world) });
     };
     const sides = { held: () => underSnapshot(world, work), none: work };
     const { rounds } = world.options;
