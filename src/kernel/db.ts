@@ -65,7 +65,10 @@ export function openDb(databaseUrl: string, options: { max?: number } = {}): Db 
   });
 }
 
-/** SQLSTATE of a database error, or the driver's or Prisma's own code; undefined for any other error. */
+/**
+ * SQLSTATE of a database error, or the driver's or Prisma's own code; undefined for any other
+ * error.
+ */
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
   const meta = error.meta as

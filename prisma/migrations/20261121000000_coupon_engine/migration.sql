@@ -348,7 +348,7 @@ ALTER TABLE tiers
 
 -- ── Members ────────────────────────────────────────────────────────────────────────────────────
 
--- Both texts are compared byte by byte ("C"), so that their indexes answer a search by the beginning.
+-- Both texts are compared byte by byte ("C"): so their indexes answer a search by the beginning.
 ALTER TABLE members
   ADD CONSTRAINT members_email_normalised CHECK (email = lower(btrim(email)) AND email <> ''),
   ADD CONSTRAINT members_verified_has_email CHECK (email IS NOT NULL OR NOT email_verified);
@@ -428,7 +428,8 @@ CREATE TRIGGER codes_lifecycle BEFORE UPDATE ON codes FOR EACH ROW
         AND OLD.revealed_at IS NULL)))
   EXECUTE FUNCTION refuse_change('no such arrow in the life of a code');
 CREATE TRIGGER codes_owner_stays BEFORE UPDATE ON codes FOR EACH ROW
-  WHEN (OLD.member_id <> NEW.member_id)
+  WHEN (OLD.member_id IS NOT NULL AND NEW.member_id IS DISTINCT FROM OLD.member_id
+    AND NEW.status <> 'AVAILABLE')
   EXECUTE FUNCTION refuse_change('a bound code never moves');
 CREATE TRIGGER codes_pool_stays BEFORE UPDATE ON codes FOR EACH ROW
   WHEN ((OLD.program_id, OLD.id, OLD.pool_id, OLD.batch_id)
