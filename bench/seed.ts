@@ -53,7 +53,9 @@ export async function generate(world: World, { poolId, count }: Fill): Promise<v
   bar.end();
 }
 
-/** Puts back what was claimed of an active pool, the way a merchant does: pause, generate, resume. */
+/**
+ * Puts back what was claimed of an active pool, the way a merchant does: pause, generate, resume.
+ */
 export async function refill(world: World, { poolId, count }: Fill): Promise<void> {
   const { deps, programId } = world;
   await pausePool(deps, { programId, poolId });

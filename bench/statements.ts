@@ -16,7 +16,9 @@ export async function hasStatementCounts(): Promise<boolean> {
   return false;
 }
 
-/** How many statements `work` sends, `BEGIN` and `COMMIT` included; whoever else sends some waits. */
+/**
+ * How many statements `work` sends, `BEGIN` and `COMMIT` included; whoever else sends some waits.
+ */
 export async function countStatements(sql: pg.Pool, work: () => Promise<unknown>): Promise<number> {
   const client = await sql.connect();
   try {
