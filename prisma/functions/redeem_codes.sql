@@ -9,7 +9,8 @@
 DROP FUNCTION IF EXISTS redeem_codes(uuid, jsonb);
 CREATE FUNCTION redeem_codes(p_program uuid, p_items jsonb)
 RETURNS TABLE (ord int, outcome text, code codes, redemption redemptions)
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_now timestamptz := program_now(p_program);
   v_found redeem_item[] := redeem_items_of(p_program, p_items);

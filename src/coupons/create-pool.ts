@@ -4,7 +4,7 @@ import { once } from '../kernel/idempotency.ts';
 import { newId, type PoolId, type ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { lockProgram } from '../kernel/locks.ts';
-import { fingerprints } from './fingerprints.ts';
+import { fingerprint } from './fingerprints.ts';
 import { checkReferences, type PoolInput, type PoolSettings, readPoolInput } from './pool-input.ts';
 import type { Pool } from './types.ts';
 
@@ -32,7 +32,7 @@ export async function createPool(deps: Deps, args: CreatePool): Promise<Pool> {
       programId,
       operation: 'createPool',
       key,
-      fingerprints: fingerprints(deps, settingsText(settings)),
+      fingerprints: fingerprint(settingsText(settings)),
       resultId,
       effect: async () => {
         await lockProgram(tx, programId);

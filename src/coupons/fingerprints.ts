@@ -1,10 +1,13 @@
-import { hmac, type Keyring } from '../kernel/crypto.ts';
+import { hmac, type Keyring, sha256 } from '../kernel/crypto.ts';
+
+/** Of a payload that anybody may know. */
+export const fingerprint = (parts: readonly string[]): Buffer[] => [sha256(JSON.stringify(parts))];
 
 /**
- * Of a payload, under each look-up key, the current one first: a list of codes to import is part of
- * one, and a plain hash of a short code can be guessed.
+ * Of a list of codes, under each look-up key, the current one first: a plain hash of a short code
+ * can be guessed. Once the key is gone that it was made with, a retry is taken for another payload.
  */
-export function fingerprints(
+export function secretFingerprints(
   deps: { config: { lookupKeys: Keyring } },
   parts: readonly string[],
 ): Buffer[] {

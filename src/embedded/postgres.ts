@@ -166,6 +166,8 @@ async function startCluster(
     'unix_socket_directories=',
     'timezone=UTC',
     'log_timezone=UTC',
+    // The details of an error quote whole rows.
+    'log_error_verbosity=terse',
     // A table that has just been filled has no statistics, and without them the planner takes any
     // index that begins with the program. A minute, the default, is a long time for a new database.
     'autovacuum_naptime=1s',

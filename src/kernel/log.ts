@@ -19,7 +19,8 @@ export function describeError(error: unknown): Record<string, unknown> {
   return {
     type: error.name,
     ...(typeof code === 'string' ? { code } : {}),
-    ...(harmless ? { message: error.message } : {}),
+    // Node's own argument errors carry a code, and quote the argument.
+    ...(harmless && code === undefined ? { message: error.message } : {}),
     stack: frames.map((line) => line.trim()).join('\n'),
   };
 }

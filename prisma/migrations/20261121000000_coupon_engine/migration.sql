@@ -178,6 +178,14 @@ CREATE TABLE codes (
 );
 
 -- CreateTable
+CREATE TABLE lookup_keys (
+    program_id UUID NOT NULL,
+    key_id TEXT NOT NULL,
+
+    CONSTRAINT lookup_keys_pkey PRIMARY KEY (program_id,key_id)
+);
+
+-- CreateTable
 CREATE TABLE claims (
     program_id UUID NOT NULL,
     pool_id UUID NOT NULL,
@@ -299,6 +307,9 @@ ALTER TABLE codes ADD CONSTRAINT codes_program_id_batch_id_fkey FOREIGN KEY (pro
 
 -- AddForeignKey
 ALTER TABLE codes ADD CONSTRAINT codes_program_id_member_id_fkey FOREIGN KEY (program_id, member_id) REFERENCES members(program_id, id) ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE lookup_keys ADD CONSTRAINT lookup_keys_program_id_fkey FOREIGN KEY (program_id) REFERENCES programs(id) ON DELETE RESTRICT ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE claims ADD CONSTRAINT claims_program_id_pool_id_fkey FOREIGN KEY (program_id, pool_id) REFERENCES pools(program_id, id) ON DELETE RESTRICT ON UPDATE CASCADE;
@@ -535,6 +546,9 @@ CREATE TYPE claim_item AS (
   -- Everything that could be the same person, for the locks.
   keys text[]
 );
+
+-- One pool of the chain that starts at the pool which was asked.
+CREATE TYPE pool_link AS (asked_id uuid, depth int, pool_id uuid);
 
 CREATE TYPE claim_result AS (ord int, outcome text, code_id uuid, top_up_pool_id uuid);
 
