@@ -1,6 +1,7 @@
 /** The API as it is deployed: src/main.ts in a process of its own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -15,14 +16,15 @@ export type Api = {
   metric(name: string): Promise<number>;
 };
 
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const PROJECT = new URL('../', import.meta.url);
 const PATIENCE_MS = 30_000;
 
 export async function startApi(env: Record<string, string>): Promise<Api> {
   const port = await freePort();
   // Such as `--cpu-prof --cpu-prof-dir=/tmp/profile`: where the time goes in the API process.
   const flags = (process.env.FLASH_BENCH_API_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
-  const child = spawn(process.execPath, [...flags, '--import', 'tsx', MAIN], {
+  const child = spawn(process.execPath, [...flags, ...(await deployed())], {
+    cwd: fileURLToPath(PROJECT),
     env: { ...env, PORT: String(port), PATH: process.env.PATH },
     stdio: ['ignore', 'ignore', 'inherit'],
     detached: true, // Ctrl-C goes to the whole group, and the API is to end when we say so
@@ -47,6 +49,12 @@ export async function startApi(env: Record<string, string>): Promise<Api> {
       return Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1]);
     },
   };
+}
+
+/** What `npm run api` gives to node. */
+async function deployed(): Promise<string[]> {
+  const { scripts } = JSON.parse(await readFile(new URL('package.json', PROJECT), 'utf8'));
+  return scripts.api.split(' ').slice(2);
 }
 
 async function post<Data>(
