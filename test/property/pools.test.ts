@@ -197,7 +197,7 @@ test(
         await expectSameState(world);
       },
     );
-    await fc.assert(run, { numRuns: rounds(12, 1_500), seed, interruptAfterTimeLimit: LIMIT_MS });
+    await fc.assert(run, { numRuns: rounds(12, 200), seed, interruptAfterTimeLimit: LIMIT_MS });
   },
   LIMIT_MS + 60_000,
 );
