@@ -11,7 +11,9 @@ const REPEATS = 21;
 
 const POOLS = `query Pools($first: Int!) {
   pools(first: $first) {
-    nodes { id name status stats { generated available allocated redeemed revoked } minTier { name } }
+    nodes {
+      id name status stats { generated available allocated redeemed revoked } minTier { name }
+    }
     pageInfo { hasNextPage endCursor }
   }
 }`;

@@ -89,7 +89,9 @@ async function create({ shop, pools }: World, settings: Settings) {
 async function update({ shop }: World, facts: Facts, settings: Settings) {
   const edit = { programId: shop.programId, poolId: facts.id, input: inputOf(settings) };
   let verdict: Verdict = facts.status === 'DRAFT' ? 'fine' : 'CONFLICT';
-  if (!isPossible(settings)) verdict = 'BAD_USER_INPUT';
+  // A ceiling below what is there already is no ceiling.
+  const fits = room({ ...facts, ...settings }) >= 0;
+  if (!isPossible(settings) || (verdict === 'fine' && !fits)) verdict = 'BAD_USER_INPUT';
   await expectVerdict(verdict, () => updatePool(deps, edit));
   if (verdict === 'fine') Object.assign(facts, settings);
 }
