@@ -19,5 +19,6 @@ RETURNS int[] LANGUAGE sql VOLATILE AS $$
       JOIN identities l ON l.key = k
       WHERE NOT l.locked OR l.first <> taken.ord)
     AND i.asked_pool_id NOT IN (
-      SELECT c.asked_id FROM unnest(p_chains) c JOIN pools_locked l USING (pool_id) WHERE NOT l.locked)
+      SELECT c.asked_id FROM unnest(p_chains) c JOIN pools_locked l USING (pool_id)
+      WHERE NOT l.locked)
 $$;
