@@ -17,4 +17,4 @@ COPY --from=build /flash/web/playground/dist web/playground/dist
 USER node
 EXPOSE 4000
 # Not through npm, which would stand between the container's signals and the process.
-CMD ["node", "--import", "tsx", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=64", "--import", "tsx", "src/main.ts"]

@@ -14,6 +14,7 @@ export default defineConfig({
     globalSetup: 'test/support/global-setup.ts',
     reporters: ['default', './test/support/torture-reporter.ts'],
     pool: 'forks',
+    maxWorkers: 2,
     testTimeout: torture ? HOUR : 30_000,
     hookTimeout: 60_000,
   },

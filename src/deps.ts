@@ -37,8 +37,10 @@ const REDIS_PATIENCE_MS = 1000;
 const REDIS_BACKOFF_MS = 2000;
 
 /** Throws a SetupError when the database does not answer or has not been migrated. */
-export async function openDeps(config: Config): Promise<OpenDeps> {
-  const log = openLog(config.logLevel);
+export async function openDeps(
+  config: Config,
+  log: Logger = openLog(config.logLevel),
+): Promise<OpenDeps> {
   const db = openDb(config.databaseUrl);
   try {
     await checkDatabase(db);

@@ -1,6 +1,7 @@
 /** How each process starts and ends: what was started is stopped in reverse, whatever happens. */
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describeError } from './kernel/log.ts';
 import { SetupError } from './kernel/setup-error.ts';
 
 /** Tells how to stop what has just been started. */
@@ -84,7 +85,7 @@ async function stopInTime(what: string, stop: () => Promise<unknown>): Promise<b
 /** What somebody can put right is a sentence; a fault of the program comes with its stack. */
 function report(error: unknown): void {
   const isTheirs = error instanceof SetupError || isSystemError(error);
-  console.error(isTheirs ? (error as Error).message : error);
+  console.error(isTheirs ? (error as Error).message : describeError(error));
 }
 
 const isSystemError = (error: unknown): boolean =>

@@ -30,7 +30,9 @@ BEGIN
     claim_key = i.claim_key, asked_pool_id = nullif(i.asked_pool_id, p_pool)
   FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
     code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys)
-  WHERE c.program_id = p_program AND c.id = i.code_id AND c.status = 'AVAILABLE';
+  -- Named twice, so that no plan, whatever it believes of the table, begins with other codes.
+  WHERE c.program_id = p_program AND c.pool_id = p_pool AND c.status = 'AVAILABLE'
+    AND c.id = ANY (v_free) AND c.id = i.code_id;
   GET DIAGNOSTICS v_taken = ROW_COUNT;
   IF v_taken <> cardinality(v_free) THEN
     RAISE EXCEPTION 'allocated % codes instead of %', v_taken, cardinality(v_free);

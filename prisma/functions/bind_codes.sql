@@ -8,7 +8,7 @@ DECLARE
 BEGIN
   PERFORM id FROM codes
   WHERE program_id = p_program AND claim_email = p_email AND member_id IS NULL
-  ORDER BY id FOR UPDATE;
+  ORDER BY id FOR NO KEY UPDATE;
   UPDATE codes SET member_id = p_member, owner_match = 3
   WHERE program_id = p_program AND claim_email = p_email AND member_id IS NULL;
   GET DIAGNOSTICS v_bound = ROW_COUNT;

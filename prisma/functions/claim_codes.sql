@@ -9,17 +9,19 @@
 DROP FUNCTION IF EXISTS claim_codes(uuid, jsonb, jsonb);
 CREATE FUNCTION claim_codes(p_program uuid, p_items jsonb, p_after jsonb)
 RETURNS TABLE (ord int, outcome text, top_up_pool_id uuid, code codes)
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_now timestamptz := program_now(p_program);
   v_before claim_item[] := claimants_of(p_program, p_items);
+  v_chains pool_link[] := pool_chains(p_program, v_before);
   v_ready int[];
   v_items claim_item[];
   v_open claim_item[];
   v_results claim_result[];
   v_step record;
 BEGIN
-  v_ready := lock_claims(p_program, v_before);
+  v_ready := lock_claims(p_program, v_before, v_chains);
 
   -- Read again under the locks: who the claimant is may have changed while they were taken, and
   -- then there is a key that is not locked.
@@ -36,10 +38,9 @@ BEGIN
 
   -- Pool after pool down the chains, the asked ones first. Usually this is one round.
   FOR v_step IN
-    SELECT chain.depth, chain.pool_id, asked.id AS asked_id
-    FROM (SELECT DISTINCT o.asked_pool_id AS id FROM unnest(v_open) o) asked
-    CROSS JOIN LATERAL pool_chain(p_program, asked.id) chain
-    ORDER BY chain.depth, chain.pool_id
+    SELECT l.depth, l.pool_id, l.asked_id FROM unnest(v_chains) l
+    WHERE l.asked_id IN (SELECT o.asked_pool_id FROM unnest(v_open) o)
+    ORDER BY l.depth, l.pool_id
   LOOP
     EXIT WHEN cardinality(v_open) = 0;
     v_results := v_results || claim_from_pool(p_program, v_step.pool_id,
@@ -52,9 +53,10 @@ BEGIN
   RETURN QUERY
   SELECT i.ord, coalesce(r.outcome,
       CASE WHEN o.ord IS NOT NULL THEN 'POOL_EXHAUSTED' ELSE 'AGAIN' END),
-    r.top_up_pool_id, c
+    r.top_up_pool_id, c::codes
   FROM unnest(v_before) i
   LEFT JOIN unnest(v_results) r ON r.ord = i.ord
-  LEFT JOIN codes c ON c.program_id = p_program AND c.id = r.code_id
+  LEFT JOIN LATERAL (SELECT * FROM codes c
+    WHERE c.program_id = p_program AND c.id = r.code_id LIMIT 1) c ON true
   LEFT JOIN unnest(v_open) o ON o.ord = i.ord;
 END $$;

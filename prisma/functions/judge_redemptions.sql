@@ -15,12 +15,13 @@ RETURNS redeem_item[] LANGUAGE sql STABLE AS $$
           AND NOT (r.stackable AND p.stackable)) THEN 'ORDER_ALREADY_DISCOUNTED'
       ELSE 'REDEEMED' END)::redeem_item), '{}')
   FROM unnest(p_items) i
-  LEFT JOIN codes c ON c.program_id = p_program AND c.id = i.code_id
+  LEFT JOIN LATERAL (SELECT * FROM codes c
+    WHERE c.program_id = p_program AND c.id = i.code_id LIMIT 1) c ON true
   LEFT JOIN pools p ON p.program_id = p_program AND p.id = c.pool_id
   LEFT JOIN LATERAL (
     SELECT r.id FROM redemptions r
     WHERE r.program_id = p_program AND r.code_id = i.code_id AND r.voided_at IS NULL
       AND r.order_id = i.order_id LIMIT 1) first ON true
-  CROSS JOIN LATERAL (SELECT code_refusal(c, p, i.order_id, i.caller_id, i.owner_id, p_now)
+  CROSS JOIN LATERAL (SELECT code_refusal(c::codes, p, i.order_id, i.caller_id, i.owner_id, p_now)
     AS refusal) why
 $$;

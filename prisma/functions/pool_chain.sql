@@ -10,3 +10,12 @@ RETURNS TABLE (depth int, pool_id uuid) LANGUAGE sql STABLE AS $$
     WHERE chain.depth < 9)
   SELECT depth, id FROM chain
 $$;
+
+-- The chains of every pool that a batch of claims asks, read once: what is locked and what is taken
+-- from must be the same pools, also while somebody lengthens a chain.
+CREATE OR REPLACE FUNCTION pool_chains(p_program uuid, p_items claim_item[])
+RETURNS pool_link[] LANGUAGE sql STABLE AS $$
+  SELECT array_agg(ROW(asked.id, chain.depth, chain.pool_id)::pool_link)
+  FROM (SELECT DISTINCT asked_pool_id AS id FROM unnest(p_items)) asked
+  CROSS JOIN LATERAL pool_chain(p_program, asked.id) chain
+$$;

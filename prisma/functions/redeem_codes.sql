@@ -9,7 +9,8 @@
 DROP FUNCTION IF EXISTS redeem_codes(uuid, jsonb);
 CREATE FUNCTION redeem_codes(p_program uuid, p_items jsonb)
 RETURNS TABLE (ord int, outcome text, code codes, redemption redemptions)
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_now timestamptz := program_now(p_program);
   v_found redeem_item[] := redeem_items_of(p_program, p_items);
@@ -23,7 +24,9 @@ BEGIN
   UPDATE codes c SET status = 'REDEEMED', redeemed_at = v_now,
     reserved_for = NULL, reserved_until = NULL
   FROM unnest(v_items) i
-  WHERE c.program_id = p_program AND c.id = i.code_id AND i.outcome = 'REDEEMED'
+  -- Named twice, so that no plan, whatever it believes of the table, begins with other codes.
+  WHERE c.program_id = p_program AND c.id = ANY (ARRAY(SELECT n.code_id FROM unnest(v_items) n))
+    AND c.id = i.code_id AND i.outcome = 'REDEEMED'
     AND c.status = 'ALLOCATED'
     AND (c.reserved_until IS NULL OR c.reserved_until <= v_now OR c.reserved_for = i.order_id);
   GET DIAGNOSTICS v_redeemed = ROW_COUNT;

@@ -16,9 +16,16 @@ BEGIN
   SELECT * INTO v_pool FROM pools WHERE program_id = p_program AND id = v_code.pool_id;
   outcome := code_refusal(
     v_code, v_pool, v_item.order_id, v_item.caller_id, v_item.owner_id, v_now);
+  -- A reservation is honoured past the end of its pool, and not made or extended there.
+  IF outcome IS NULL AND v_now >= v_pool.ends_at THEN
+    outcome := 'CODE_EXPIRED';
+  END IF;
   IF outcome IS NULL THEN
     UPDATE codes SET reserved_for = v_item.order_id,
-      reserved_until = v_now + make_interval(secs => (p_item->>'ttl_seconds')::int)
+      -- The same order extends it, and never shortens it.
+      reserved_until = greatest(
+        v_now + make_interval(secs => (p_item->>'ttl_seconds')::int),
+        CASE WHEN reserved_for = v_item.order_id THEN reserved_until END)
     WHERE program_id = p_program AND id = v_item.code_id AND status = 'ALLOCATED'
     RETURNING * INTO code;
     IF NOT FOUND THEN

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
-import { badInput, Mistake, notFound, unavailable } from '../kernel/errors.ts';
+import { badInput, notFound, orWhenBusy, unavailable } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { emailAddress } from '../members/index.ts';
@@ -11,6 +11,9 @@ import { openCode } from './vault.ts';
 
 const PATIENCE_MS = 2_000;
 const PAUSE_MS = 10;
+const BUSY: ClaimAnswer = { outcome: 'BUSY', topUpPoolId: null, code: undefined };
+// Made once: to make a schema takes longer than all else that is read here.
+const claimKeyText = text(200).nullish();
 
 /** Exactly one of `memberId` and `email`. `actor` is who is given the text. */
 export type Claim = PoolRef & {
@@ -33,14 +36,8 @@ export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed:
  */
 export async function claimCode(deps: Deps, claim: Claim): Promise<Claimed | Refused> {
   const item = readClaim(claim);
-  try {
-    return toResult(deps, await settle(deps, { programId: claim.programId, item }));
-  } catch (error) {
-    // A lock that was not to be had in time is an answer here, not an error: the caller asks again.
-    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
-      return { ok: false, reason: 'BUSY' };
-    throw error;
-  }
+  const settled = settle(deps, { programId: claim.programId, item });
+  return toResult(deps, await orWhenBusy(settled, BUSY));
 }
 
 /** Submits the claim until it is answered, minting for the pool where it asks for that. */
@@ -66,7 +63,7 @@ function readClaim(claim: Claim): ClaimItem {
     poolId: claim.poolId,
     memberId: claim.memberId ?? undefined,
     email: claim.email == null ? undefined : parse(emailAddress, claim.email, 'input.email'),
-    claimKey: parse(text(200).nullish(), claim.claimKey || null, 'input.claimKey') ?? '',
+    claimKey: parse(claimKeyText, claim.claimKey || null, 'input.claimKey') ?? '',
     actor: claim.actor,
   };
 }

@@ -1,7 +1,8 @@
 import type { Random } from '../kernel/crypto.ts';
-import { ALPHABET, BODY_LENGTH, checkCharacter } from './canonical.ts';
+import { ALPHABET, BODY_LENGTH, canonicalForm, checkCharacter } from './canonical.ts';
 
 const GROUP = 4;
+const MASKED_WHOLE = 8;
 
 /**
  * `count` fresh code texts, such as `PCT-7K2M-9QXA-40HT-ZB5E`. Each of the 15 random characters is
@@ -25,6 +26,11 @@ function grouped(body: string): string {
   return text;
 }
 
-/** `PCT-••••2A`: the prefix of the pool and the last two characters. */
-export const mask = (text: string, prefix: string): string =>
-  `${prefix}••••${[...text].slice(-2).join('')}`;
+/**
+ * `PCT-••••2A`: the prefix of the pool and the last two characters of the canonical form; of a code
+ * that is so short that they would be much of it, nothing.
+ */
+export function mask(text: string, prefix: string): string {
+  const characters = [...canonicalForm(text)];
+  return `${prefix}••••${characters.length < MASKED_WHOLE ? '' : characters.slice(-2).join('')}`;
+}

@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts';
-import { fingerprints } from '../kernel/crypto.ts';
+import { fingerprint } from '../kernel/crypto.ts';
 import { inTransaction } from '../kernel/db.ts';
 import { once } from '../kernel/idempotency.ts';
 import { newId, type PoolId, type ProgramId } from '../kernel/ids.ts';
@@ -32,7 +32,7 @@ export async function createPool(deps: Deps, args: CreatePool): Promise<Pool> {
       programId,
       operation: 'createPool',
       key,
-      fingerprints: fingerprints(deps.config.lookupKeys, settingsText(settings)),
+      fingerprints: fingerprint(settingsText(settings)),
       resultId,
       effect: async () => {
         await lockProgram(tx, programId);

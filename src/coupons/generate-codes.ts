@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts';
-import { fingerprints } from '../kernel/crypto.ts';
+import { fingerprint } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import { notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
@@ -35,7 +35,7 @@ export async function generateCodes(deps: Deps, args: Generate): Promise<CodeBat
       programId,
       operation: 'generateCodes',
       key,
-      fingerprints: fingerprints(deps.config.lookupKeys, [poolId, String(count)]),
+      fingerprints: fingerprint([poolId, String(count)]),
       resultId: mint.batchId,
       effect: () => mint.write(tx),
     });
@@ -58,7 +58,9 @@ export function prepareMint(deps: Deps, of: { pool: Pool; count: number; topUp: 
   };
   const drawn = draw(count);
   const write = async (tx: Tx) => {
-    await openBatch(tx, { ...place, batchId, count, topUp: of.topUp });
+    const { prefix } = pool;
+    const { lookupKeys } = deps.config;
+    await openBatch(tx, { ...place, batchId, count, prefix, lookupKeys, topUp: of.topUp });
     let codes = drawn;
     for (let redraw = 0; codes.length > 0; redraw++) {
       if (redraw > REDRAWS) throw new Error('the source of randomness repeats itself');

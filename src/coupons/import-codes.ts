@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
-import { fingerprints } from '../kernel/crypto.ts';
+import type { Keyring } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import { badInput, notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
 import { type BatchId, newId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { canonicalForm, isImportable, MAX_CODE_LENGTH } from './canonical.ts';
+import { secretFingerprints } from './fingerprints.ts';
 import {
   MAX_BATCH,
   openBatch,
@@ -39,20 +40,29 @@ export async function importCodes(deps: Deps, args: Import): Promise<CodeBatch> 
   if (!pool) throw notFound('poolId', 'pool');
   const codes = prepareCodes(deps, { programId, poolId, prefix: pool.prefix, texts });
   const batchId = newId<BatchId>(deps);
+  const { lookupKeys } = deps.config;
   return inTransaction(deps, async (tx) => {
     const id = await once(tx, {
       programId,
       operation: 'importCodes',
       key,
-      fingerprints: fingerprints(deps.config.lookupKeys, [poolId, ...texts.map(canonicalForm)]),
+      fingerprints: secretFingerprints(deps, [poolId, ...texts.map(canonicalForm)]),
       resultId: batchId,
-      effect: () => storeAll(tx, { programId, poolId, batchId, codes }),
+      effect: () =>
+        storeAll(tx, { programId, poolId, batchId, codes, prefix: pool.prefix, lookupKeys }),
     });
     return tx.codeBatch.findUniqueOrThrow({ where: { programId_id: { programId, id } } });
   });
 }
 
-async function storeAll(tx: Tx, batch: PoolRef & { batchId: BatchId; codes: PreparedCode[] }) {
+type Stored = PoolRef & {
+  batchId: BatchId;
+  codes: PreparedCode[];
+  prefix: string;
+  lookupKeys: Keyring;
+};
+
+async function storeAll(tx: Tx, batch: Stored) {
   await openBatch(tx, { ...batch, count: batch.codes.length, topUp: false });
   const taken = await storeCodes(tx, batch);
   if (taken.length > 0) throw rowsRefused(taken, 'codes that the program does not have yet');

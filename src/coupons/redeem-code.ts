@@ -1,12 +1,18 @@
 import type { Deps } from '../deps.ts';
-import { Mistake } from '../kernel/errors.ts';
+import { orWhenBusy } from '../kernel/errors.ts';
 import { newId, type ProgramId, type RedemptionId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
-import { looksMistyped, readCode } from './canonical.ts';
+import { readCode } from './canonical.ts';
 import { withinBudget } from './lookup-budget.ts';
+import { requireOwner } from './owner.ts';
+import { refused } from './refused.ts';
 import type { RedeemAnswer, RedeemItem } from './sql/redeem-codes.ts';
-import type { Asker, Code, CouponRefusal, Redemption, Refused } from './types.ts';
+import type { Asker, Code, Redemption, Refused } from './types.ts';
 import { lookupHashes } from './vault.ts';
+
+// Made once: to make a schema takes longer than all else that is read here.
+const orderText = text(200);
+const amount = whole(0);
 
 export type Redeem = {
   programId: ProgramId;
@@ -32,8 +38,8 @@ export type Redeemed = { ok: true; code: Code; redemption: Redemption; alreadyRe
  */
 export async function redeemCode(deps: Deps, redeem: Redeem): Promise<Redeemed | Refused> {
   const canonical = readCode(redeem.code, 'input.code');
-  const orderId = parse(text(200), redeem.orderId, 'input.orderId');
-  const orderAmount = parse(whole(0), redeem.orderAmount, 'input.orderAmount');
+  const orderId = parse(orderText, redeem.orderId, 'input.orderId');
+  const orderAmount = parse(amount, redeem.orderAmount, 'input.orderAmount');
   const { asker, programId } = redeem;
   const item: RedeemItem = {
     hashes: lookupHashes(deps, canonical).map((hash) => hash.toString('hex')),
@@ -43,8 +49,12 @@ export async function redeemCode(deps: Deps, redeem: Redeem): Promise<Redeemed |
     callerId: asker.kind === 'member' ? asker.memberId : undefined,
     ownerId: asker.kind === 'merchant' ? asker.owner : undefined,
   };
-  const run = () => submit(deps, { programId, item });
-  if (asker.kind === 'merchant') return toResult(await run(), canonical);
+  const busy: RedeemAnswer = { outcome: 'BUSY', done: undefined };
+  const run = () => orWhenBusy(deps.hot.redemptions.submit(programId, item), busy);
+  if (asker.kind === 'merchant') {
+    await requireOwner(deps, { programId, asker });
+    return toResult(await run(), canonical);
+  }
   const answer = await withinBudget(
     deps,
     { ...asker, programId },
@@ -53,23 +63,7 @@ export async function redeemCode(deps: Deps, redeem: Redeem): Promise<Redeemed |
   return answer === 'BUSY' ? { ok: false, reason: 'BUSY' } : toResult(answer, canonical);
 }
 
-async function submit(
-  deps: Deps,
-  of: { programId: string; item: RedeemItem },
-): Promise<RedeemAnswer> {
-  try {
-    return await deps.hot.redemptions.submit(of.programId, of.item);
-  } catch (error) {
-    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
-      return { outcome: 'BUSY', done: undefined };
-    throw error;
-  }
-}
-
 function toResult({ outcome, done }: RedeemAnswer, canonical: string): Redeemed | Refused {
   if (done) return { ok: true, ...done, alreadyRedeemed: outcome === 'REPEATED' };
-  const reason = outcome as CouponRefusal;
-  return reason === 'CODE_UNKNOWN'
-    ? { ok: false, reason, mistyped: looksMistyped(canonical) }
-    : { ok: false, reason };
+  return refused(outcome, canonical);
 }

@@ -1,12 +1,14 @@
 import type { Deps } from '../deps.ts';
 import { retrying } from '../kernel/db.ts';
-import { Mistake, unavailable } from '../kernel/errors.ts';
+import { orWhenBusy, unavailable } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
-import { looksMistyped, readCode } from './canonical.ts';
+import { readCode } from './canonical.ts';
 import { withinBudget } from './lookup-budget.ts';
+import { requireOwner } from './owner.ts';
+import { refused } from './refused.ts';
 import { type CodeRow, toCode } from './sql/code-row.ts';
-import type { Asker, Code, CouponRefusal, Refused } from './types.ts';
+import type { Asker, Code, Refused } from './types.ts';
 import { lookupHashes } from './vault.ts';
 
 const MAX_TTL_SECONDS = 86_400;
@@ -41,8 +43,12 @@ export async function reserveCode(deps: Deps, reserve: Reserve): Promise<Reserve
     caller_id: asker.kind === 'member' ? asker.memberId : undefined,
     owner_id: asker.kind === 'merchant' ? asker.owner : undefined,
   };
-  const run = () => call(deps, programId, JSON.stringify(item));
-  if (asker.kind === 'merchant') return toResult(await run(), canonical);
+  const busy: Answer = { outcome: 'BUSY', code: undefined };
+  const run = () => orWhenBusy(call(deps, programId, JSON.stringify(item)), busy);
+  if (asker.kind === 'merchant') {
+    await requireOwner(deps, { programId, asker });
+    return toResult(await run(), canonical);
+  }
   const answer = await withinBudget(deps, { ...asker, programId }, { run, isOwn });
   return answer === 'BUSY' ? { ok: false, reason: 'BUSY' } : toResult(answer, canonical);
 }
@@ -50,26 +56,17 @@ export async function reserveCode(deps: Deps, reserve: Reserve): Promise<Reserve
 const isOwn = (answer: Answer) => answer.outcome !== 'CODE_NOT_REDEEMABLE';
 
 async function call(deps: Deps, programId: string, item: string): Promise<Answer> {
-  try {
-    const rows = await retrying(
-      () => deps.db.$queryRaw<(CodeRow & { outcome: string })[]>`
-        SELECT outcome, (code).* FROM reserve_code(${programId}::uuid, ${item}::jsonb)`,
-    );
-    const row = rows[0] as CodeRow & { outcome: string };
-    return { outcome: row.outcome, code: row.id ? toCode(row) : undefined };
-  } catch (error) {
-    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
-      return { outcome: 'BUSY', code: undefined };
-    throw error;
-  }
+  const rows = await retrying(
+    () => deps.db.$queryRaw<(CodeRow & { outcome: string })[]>`
+      SELECT outcome, (code).* FROM reserve_code(${programId}::uuid, ${item}::jsonb)`,
+  );
+  const row = rows[0] as CodeRow & { outcome: string };
+  return { outcome: row.outcome, code: row.id ? toCode(row) : undefined };
 }
 
 function toResult({ outcome, code }: Answer, canonical: string): Reserved | Refused {
   if (code?.reservedUntil) return { ok: true, code, reservedUntil: code.reservedUntil };
-  const reason = outcome as CouponRefusal;
-  return reason === 'CODE_UNKNOWN'
-    ? { ok: false, reason, mistyped: looksMistyped(canonical) }
-    : { ok: false, reason };
+  return refused(outcome, canonical);
 }
 
 export type Release = { programId: ProgramId; code: string; orderId: string; asker: Asker };
@@ -94,10 +91,10 @@ export async function releaseCode(deps: Deps, release: Release): Promise<boolean
       select: { id: true, memberId: true },
     });
     if (!found || (memberId && found.memberId !== memberId)) return { own: false, released: 0 };
-    const { count } = await deps.db.code.updateMany({
-      where: { programId, id: found.id, reservedFor: orderId },
-      data: { reservedFor: null, reservedUntil: null },
-    });
+    const count = await deps.db.$executeRaw`
+      UPDATE codes SET reserved_for = NULL, reserved_until = NULL
+      WHERE program_id = ${programId}::uuid AND id = ${found.id}::uuid
+        AND reserved_for = ${orderId} AND reserved_until > program_now(program_id)`;
     return { own: true, released: count };
   };
   if (asker.kind === 'merchant') return (await run()).released === 1;

@@ -18,7 +18,7 @@ export async function revealCodes(
   reading: { programId: ProgramId; codes: readonly Code[]; actor: Actor },
 ): Promise<string[]> {
   const { programId, codes, actor } = reading;
-  const ids = codes.map((code) => code.id);
+  const ids = codes.map((code) => code.id).sort();
   const texts = codes.map((code) => openCode(deps, code));
   await inTransaction(deps, async (tx) => {
     await tx.$queryRaw`

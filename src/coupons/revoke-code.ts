@@ -3,8 +3,8 @@ import { inTransaction } from '../kernel/db.ts';
 import { conflict, notFound } from '../kernel/errors.ts';
 import type { CodeId, ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
+import { lockCode } from './lock-code.ts';
 import type { Code } from './types.ts';
-import { lockCode } from './void-redemption.ts';
 
 /**
  * Withdraws a code that was not redeemed; it beats a reservation. Its claimant keeps the place in

@@ -1,7 +1,8 @@
 import type { Keyring, Random } from '../kernel/crypto.ts';
 import { type Db, inTransaction, type Tx } from '../kernel/db.ts';
-import type { CodeRow } from './sql/code-row.ts';
-import { toCode } from './sql/code-row.ts';
+import { lockCodeSpace } from '../kernel/locks.ts';
+import { forgetLookupKeys, useLookupKey } from './lookup-keys.ts';
+import { type CodeRow, toCode } from './sql/code-row.ts';
 import { drawNonces, openCode, sealCode } from './vault.ts';
 
 const PAGE = 500;
@@ -23,7 +24,7 @@ export type KeyRotation = {
  * service runs: both keyrings still hold the old keys, so a code is read and found before and after
  * its turn. Answers how many codes were moved. Stopped half way, it goes on where it was.
  *
- * Locks: the code rows of a page, in the order of their ids; a claim passes over them meanwhile.
+ * Locks: CODE_SPACE, the code rows of a page in the order of their ids; a claim passes over them.
  * Refusals: none.
  * A retry finds nothing left to do.
  * Events: none.
@@ -65,12 +66,17 @@ async function rotatePage(
   { deps, programId, after }: { deps: Rotating; programId: string; after: string | undefined },
 ): Promise<Page> {
   const { encryptionKeys, lookupKeys } = deps.config;
+  await lockCodeSpace(tx, programId);
+  await useLookupKey(tx, { programId, lookupKeys });
   const rows = await tx.$queryRaw<CodeRow[]>`
     SELECT * FROM codes
     WHERE program_id = ${programId}::uuid AND id > ${after}::uuid
       AND (key_id <> ${encryptionKeys.current.id} OR lookup_key_id <> ${lookupKeys.current.id})
-    ORDER BY id LIMIT ${PAGE} FOR NO KEY UPDATE`;
-  if (rows.length === 0) return { moved: 0, last: undefined };
+    ORDER BY id LIMIT ${PAGE} FOR UPDATE`;
+  if (rows.length === 0) {
+    await forgetLookupKeys(tx, { programId, lookupKeys });
+    return { moved: 0, last: undefined };
+  }
   const nonces = drawNonces(deps.random, rows.length);
   const sealed = rows.map(toCode).map((code, i) => ({
     id: code.id,

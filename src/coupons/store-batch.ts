@@ -1,10 +1,12 @@
 import type { Deps } from '../deps.ts';
+import type { Keyring } from '../kernel/crypto.ts';
 import type { Tx } from '../kernel/db.ts';
-import { conflict } from '../kernel/errors.ts';
+import { conflict, unavailable } from '../kernel/errors.ts';
 import { type BatchId, type CodeId, newIds } from '../kernel/ids.ts';
 import { lockCodeSpace, lockPoolShared } from '../kernel/locks.ts';
 import { canonicalForm } from './canonical.ts';
 import { mask } from './code-text.ts';
+import { useLookupKey } from './lookup-keys.ts';
 import type { Pool, PoolRef } from './types.ts';
 import { drawNonces, lookupHashes, type Sealed, sealCode } from './vault.ts';
 
@@ -36,16 +38,21 @@ type BatchOf = PoolRef & { batchId: BatchId; count: number };
  * code space locked until the transaction ends. Throws CONFLICT where the pool takes none, or not
  * so many.
  */
-export async function openBatch(tx: Tx, batch: BatchOf & { topUp: boolean }): Promise<void> {
+export async function openBatch(
+  tx: Tx,
+  batch: BatchOf & { topUp: boolean; prefix: string; lookupKeys: Keyring },
+): Promise<void> {
   const { programId, poolId, batchId: id, count } = batch;
   await lockPoolShared(tx, { programId, poolId });
   await lockCodeSpace(tx, programId);
+  await useLookupKey(tx, batch);
   const pool = await tx.pool.findUniqueOrThrow({
     where: { programId_id: { programId, id: poolId } },
   });
   const open = batch.topUp ? pool.status === 'ACTIVE' : ['DRAFT', 'PAUSED'].includes(pool.status);
   if (!open)
     throw conflict(`poolId: codes are generated in DRAFT and PAUSED, not in ${pool.status}`);
+  if (pool.prefix !== batch.prefix) throw unavailable('poolId: the pool was edited: ask again');
   const room = await roomIn(tx, pool);
   if (count > room) throw conflict(`count: the pool's maxCodes leaves room for ${room} more codes`);
   const [{ now } = { now: undefined }] = await tx.$queryRaw<{ now: Date }[]>`

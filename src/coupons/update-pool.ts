@@ -1,8 +1,9 @@
 import type { Deps } from '../deps.ts';
 import { inTransaction } from '../kernel/db.ts';
-import { conflict, notFound } from '../kernel/errors.ts';
+import { badInput, conflict, notFound } from '../kernel/errors.ts';
 import { lockPool, lockProgram } from '../kernel/locks.ts';
 import { checkReferences, type PoolInput, readPoolInput } from './pool-input.ts';
+import { roomIn } from './store-batch.ts';
 import type { Pool, PoolRef } from './types.ts';
 
 /**
@@ -25,6 +26,9 @@ export async function updatePool(
     if (!pool) throw notFound('id', 'pool');
     if (pool.status !== 'DRAFT')
       throw conflict(`id: a pool is edited in DRAFT, not in ${pool.status}`);
+    const room = await roomIn(tx, { ...pool, maxCodes: settings.maxCodes });
+    if (room < 0)
+      throw badInput('input.maxCodes', `${-room} more: so many codes are there already`);
     await checkReferences(tx, { programId, poolId, settings });
     return tx.pool.update({
       where: { programId_id: { programId, id: poolId }, status: 'DRAFT' },

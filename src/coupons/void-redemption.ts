@@ -4,6 +4,7 @@ import { notFound } from '../kernel/errors.ts';
 import type { ProgramId, RedemptionId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { lockOrder } from '../kernel/locks.ts';
+import { type CodeOf, lockCode } from './lock-code.ts';
 import type { Redemption } from './types.ts';
 
 type Void = { programId: ProgramId; redemptionId: RedemptionId; reason: string };
@@ -34,14 +35,6 @@ export async function voidRedemption(deps: Deps, args: Void): Promise<Redemption
     if (changed !== 1) throw new Error(`voided ${changed} redemptions instead of one`);
     return tx.redemption.findUniqueOrThrow({ where });
   });
-}
-
-type CodeOf = { programId: string; codeId: string };
-
-export async function lockCode(tx: Tx, { programId, codeId }: CodeOf): Promise<void> {
-  await tx.$queryRaw`
-    SELECT id::text FROM codes WHERE program_id = ${programId}::uuid AND id = ${codeId}::uuid
-    FOR NO KEY UPDATE`;
 }
 
 async function giveBack(tx: Tx, { programId, codeId }: CodeOf): Promise<void> {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemRandom } from '../kernel/crypto.ts';
 import { SetupError } from '../kernel/setup-error.ts';
-import { keysOf, saveKeys } from './keys.ts';
+import { areLoaded, keysOf, saveKeys } from './keys.ts';
 import { findPostgres, runningAt } from './postgres.ts';
 
 /** For a command beside a running `npm start`: its database and keys, in the form of variables. */
@@ -11,6 +11,10 @@ export async function attachEmbedded(home: string): Promise<Record<string, strin
   const url = await runningAt(place.base, 'flash');
   if (!url) throw new SetupError(`nothing runs in ${home}: npm start first, or set DATABASE_URL`);
   const { sandboxKey: _, ...keys } = await keysOf(home, place.exists);
+  if (!(await areLoaded(home, keys)))
+    throw new SetupError(
+      `new keys stand in ${home}, and the running process has the old: restart it`,
+    );
   return { ...keys, DATABASE_URL: url };
 }
 

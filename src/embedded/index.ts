@@ -5,7 +5,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemRandom } from '../kernel/crypto.ts';
-import { KEY_NAMES, type Keys, keysOf, saveKeys } from './keys.ts';
+import { KEY_NAMES, type Keys, keysOf, noteLoaded, saveKeys } from './keys.ts';
 import { claimFolder } from './owner.ts';
 import { findPostgres, type Server, startPostgres } from './postgres.ts';
 import { startRedis } from './redis.ts';
@@ -85,6 +85,7 @@ async function databasePart(
     database: options.database ?? 'flash',
     settings: options.postgresSettings ?? [],
   });
+  await noteLoaded(home, keys);
   const { sandboxKey, ...made } = keys;
   return {
     server,

@@ -61,6 +61,19 @@ export async function saveKeys(home: string, keys: Keys): Promise<void> {
   await rename(next, fileOf(home));
 }
 
+const loadedFile = (home: string) => path.join(home, 'keys.loaded');
+const firstIds = (keys: Keys) =>
+  [keys.FLASH_ENCRYPTION_KEYS, keys.FLASH_LOOKUP_KEYS].map((ring) => ring.split(':')[0]).join(' ');
+
+/** Leaves a note of which keys the process of this folder works with: their ids, nothing more. */
+export const noteLoaded = (home: string, keys: Keys): Promise<void> =>
+  writeFile(loadedFile(home), firstIds(keys));
+
+/** False while the running process still works with the keys of before. */
+export async function areLoaded(home: string, keys: Keys): Promise<boolean> {
+  return (await readFile(loadedFile(home), 'utf8').catch(() => '')) === firstIds(keys);
+}
+
 function parse(file: string, text: string): Keys {
   const broken = new SetupError(`${file} is damaged: restore it from a copy`);
   try {

@@ -166,6 +166,11 @@ async function startCluster(
     'unix_socket_directories=',
     'timezone=UTC',
     'log_timezone=UTC',
+    // The details of an error quote whole rows.
+    'log_error_verbosity=terse',
+    // A table that has just been filled has no statistics, and without them the planner takes any
+    // index that begins with the program. A minute, the default, is a long time for a new database.
+    'autovacuum_naptime=1s',
     ...options.settings,
   ].map((setting) => `-c ${setting}`);
   const how = ['-w', '-t', '60', '-s', '-l', cluster.log];

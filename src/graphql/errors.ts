@@ -27,8 +27,8 @@ export const httpStatus: Record<ErrorCode, number> = {
 export const INTERNAL = 'internal error; the request id says which one';
 
 /**
- * Every refusal, with the sentence a client is told. Retryable is what time, or the ordinary run of a
- * program, may put right; not what somebody would first have to take back.
+ * Every refusal, with the sentence a client is told. Retryable is what time, or the ordinary run of
+ * a program, may put right; not what somebody would first have to take back.
  */
 export const refusals: Record<RefusalReason, { message: string; retryable: boolean }> = {
   POOL_NOT_ISSUING: { message: 'The pool does not issue codes at this time.', retryable: true },

@@ -75,7 +75,7 @@ export function costOf(schema: GraphQLSchema, asked: Asked): number {
   return cost;
 }
 
-// Of documents whose pages have fixed sizes: the server keeps the parsed document, and this with it.
+// Of documents whose pages have fixed sizes: the server keeps the parsed document, and this too.
 const constant = new WeakMap<OperationDefinitionNode, number>();
 
 function startWalk(schema: GraphQLSchema, { document, variables }: Asked): Walk {

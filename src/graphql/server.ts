@@ -43,7 +43,7 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
-    genReqId: () => deps.random.bytes(REQUEST_ID_BYTES).toString('base64url'),
+    genReqId: requestIds(deps),
   });
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {
@@ -105,6 +105,13 @@ async function serveGraphql(app: FastifyInstance, deps: Deps): Promise<void> {
       context: async (request) => contexts.get(request) as Context,
     }),
   });
+}
+
+/** Unique in the whole fleet: drawn once for the process, then counted. */
+function requestIds({ random }: Deps): () => string {
+  const process = random.bytes(REQUEST_ID_BYTES).toString('base64url');
+  let count = 0;
+  return () => `${process}-${(++count).toString(36)}`;
 }
 
 /** One line a request, without anything that a client wrote: no path, no address, no body. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { unavailable } from './errors.ts';
+import { isBusy, unavailable } from './errors.ts';
 
 /**
  * Requests that wait at the same moment go to the database together: one set-based call for up to
- * 128 of them. The cost of one operation is round trips and commits, and those can be shared.
+ * 120 of them. The cost of one operation is round trips and commits, and those can be shared.
  */
 export type HotOperation<Input, Outcome> = {
   /**
@@ -18,16 +18,19 @@ export type HotOperation<Input, Outcome> = {
   repeated(outcome: Outcome): Outcome;
 };
 
-type Waiter<Outcome> = { resolve(outcome: Outcome): void; reject(error: unknown): void };
+type Waiter<Outcome> = {
+  resolve(outcome: Outcome): void;
+  reject(error: unknown): void;
+  giveUpAt: number;
+};
 type Entry<Input, Outcome> = {
   input: Input;
-  giveUpAt: number;
   tries: number;
   waiters: Waiter<Outcome>[];
 };
 type Settled<Outcome> = { value: Outcome | 'AGAIN' } | { error: unknown };
 
-const CALL_SIZE = 128;
+const CALL_SIZE = 120;
 const LANES = 2;
 const PATIENCE_MS = 2_000;
 const MAX_PAUSE_MS = 25;
@@ -106,7 +109,7 @@ class Lane<Input, Outcome> {
   submit(input: Input): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const giveUpAt = performance.now() + PATIENCE_MS;
-      this.add({ input, giveUpAt, tries: 0, waiters: [{ resolve, reject }] });
+      this.add({ input, tries: 0, waiters: [{ resolve, reject, giveUpAt }] });
     });
   }
 
@@ -137,7 +140,7 @@ class Lane<Input, Outcome> {
     if (this.resting === 0) this.of.emptied();
   }
 
-  /** Up to 128 entries in the order they came, at most one for each lock. */
+  /** Up to 120 entries in the order they came, at most one for each lock. */
   private take(): Entry<Input, Outcome>[] {
     const taken: Entry<Input, Outcome>[] = [];
     const locked = new Set<string>();
@@ -152,17 +155,20 @@ class Lane<Input, Outcome> {
     return taken;
   }
 
-  /** A call that fails as a whole is repeated item by item: every hot operation is idempotent. */
+  /**
+   * A call that fails as a whole is repeated in halves, until the item is found that it fails for:
+   * every hot operation is idempotent. A server that is not there fails for all alike.
+   */
   private async attempt(entries: Entry<Input, Outcome>[]): Promise<Settled<Outcome>[]> {
     try {
       const inputs = entries.map((entry) => entry.input);
       const outcomes = await this.of.operation.call(this.programId, inputs);
       return outcomes.map((value) => ({ value }));
     } catch (error) {
-      if (entries.length === 1) return [{ error }];
-      const settled: Settled<Outcome>[] = [];
-      for (const entry of entries) settled.push(...(await this.attempt([entry])));
-      return settled;
+      if (entries.length === 1 || isBusy(error)) return entries.map(() => ({ error }));
+      const half = Math.ceil(entries.length / 2);
+      const first = await this.attempt(entries.slice(0, half));
+      return [...first, ...(await this.attempt(entries.slice(half)))];
     }
   }
 
@@ -179,11 +185,11 @@ class Lane<Input, Outcome> {
 
   /** Waits outside of any lock and any call, then joins whatever call comes next. */
   private async again(entry: Entry<Input, Outcome>) {
-    if (performance.now() > entry.giveUpAt) {
-      const busy = unavailable('the engine is busy: ask again');
-      for (const waiter of entry.waiters) waiter.reject(busy);
-      return;
-    }
+    const now = performance.now();
+    const late = entry.waiters.filter((waiter) => waiter.giveUpAt < now);
+    for (const waiter of late) waiter.reject(unavailable('the engine is busy: ask again'));
+    entry.waiters = entry.waiters.filter((waiter) => waiter.giveUpAt >= now);
+    if (entry.waiters.length === 0) return;
     entry.tries += 1;
     this.resting += 1;
     await sleep(Math.min(2 * entry.tries, MAX_PAUSE_MS));

@@ -19,18 +19,32 @@ const SESSION = [
   '-c timezone=UTC',
   `-c lock_timeout=${LOCK_TIMEOUT_MS}`,
   `-c statement_timeout=${STATEMENT_TIMEOUT_MS}`,
+  // Whatever a write is computed from is read after the lock: so a statement must see what has
+  // committed meanwhile.
+  '-c default_transaction_isolation=read\\ committed',
 ].join(' ');
+
 const TRANSACTION_TIMEOUT_MS = 30_000;
 const CONNECTION_WAIT_MS = 5_000;
 const ATTEMPTS = 5;
 /** A key that another transaction has just used: asked again, the statement finds its row. */
 export const KEY_TAKEN = ['23505'] as const;
 
+/** A URL may bring options of its own, and they would win over ours: ours come behind them. */
+function withSession(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${SESSION}`.trim());
+  return url.href;
+}
+
 // Serialisation failure and deadlock: the same work in a new transaction may well succeed.
 const RETRYABLE = new Set(['40001', '40P01', 'P2034']);
-// Lock not available; too many connections; no connection in time; the server is going or gone.
+// Lock not available; statement over its time; too many locks or connections; no connection in
+// time; the server is going or gone.
 const UNAVAILABLE = new Set([
   '55P03',
+  '57014',
+  '53200',
   '53300',
   '57P01',
   '57P02',
@@ -52,10 +66,9 @@ const UNAVAILABLE = new Set([
  */
 export function openDb(databaseUrl: string, options: { max?: number } = {}): Db {
   const pool = new pg.Pool({
-    connectionString: databaseUrl,
+    connectionString: withSession(databaseUrl),
     max: options.max ?? 16,
     connectionTimeoutMillis: CONNECTION_WAIT_MS,
-    options: SESSION,
   });
   // An idle connection that dies is replaced; a busy one fails its query.
   pool.on('error', () => {});

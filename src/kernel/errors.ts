@@ -40,3 +40,17 @@ export const notFound = (field: string, what: string) =>
 export const conflict = (message: string) => new Mistake('CONFLICT', message);
 
 export const unavailable = (message: string) => new Mistake('SERVICE_UNAVAILABLE', message);
+
+/** Whether an error says that the engine could not do it now: its caller may ask again. */
+export const isBusy = (error: unknown): boolean =>
+  error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE';
+
+/** Where being busy is an answer that a client must be ready for, and not an error. */
+export async function orWhenBusy<T>(attempt: Promise<T>, busy: T): Promise<T> {
+  try {
+    return await attempt;
+  } catch (error) {
+    if (isBusy(error)) return busy;
+    throw error;
+  }
+}

@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 import { errorCode } from './db.ts';
 import { Mistake } from './errors.ts';
 
@@ -19,17 +19,19 @@ export function describeError(error: unknown): Record<string, unknown> {
   return {
     type: error.name,
     ...(typeof code === 'string' ? { code } : {}),
-    ...(harmless ? { message: error.message } : {}),
+    // Node's own argument errors carry a code, and quote the argument.
+    ...(harmless && code === undefined ? { message: error.message } : {}),
     stack: frames.map((line) => line.trim()).join('\n'),
   };
 }
 
-/** One JSON object a line on standard output. */
-export function openLog(level: string): Logger {
-  return pino({
+/** One JSON object a line, on standard output unless told otherwise. */
+export function openLog(level: string, to?: DestinationStream): Logger {
+  const options: LoggerOptions = {
     level,
     serializers: { err: describeError, error: describeError },
     // Never written on purpose; this is for the day when somebody logs a whole request.
     redact: ['headers.authorization', 'req.headers.authorization', '*.headers.authorization'],
-  });
+  };
+  return to ? pino(options, to) : pino(options);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { errorCode } from '../kernel/db.ts';
-import { badInput, conflict, Mistake, notFound } from '../kernel/errors.ts';
+import { badInput, conflict, notFound, orWhenBusy } from '../kernel/errors.ts';
 import { type BatchId, type MemberId, newId, type ProgramId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import { raiseTracker, readTracker } from './cap-tracker.ts';
@@ -62,11 +62,10 @@ async function submit(
   deps: Deps,
   of: { programId: string; item: AwardItem },
 ): Promise<AwardAnswer> {
+  const busy: AwardAnswer = { outcome: 'BUSY', lot: undefined, dayTotal: null };
   try {
-    return await deps.hot.awards.submit(of.programId, of.item);
+    return await orWhenBusy(deps.hot.awards.submit(of.programId, of.item), busy);
   } catch (error) {
-    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
-      return { outcome: 'BUSY', lot: undefined, dayTotal: null };
     if (errorCode(error) === OUT_OF_RANGE) throw tooMany('input.amount');
     throw error;
   }

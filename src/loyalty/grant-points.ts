@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts';
-import { fingerprints } from '../kernel/crypto.ts';
+import { fingerprint } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import { badInput, notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
@@ -36,7 +36,7 @@ export async function grantPoints(deps: Deps, args: Grant): Promise<LedgerBatch>
       programId,
       operation: 'grantPoints',
       key,
-      fingerprints: fingerprints(deps.config.lookupKeys, payload),
+      fingerprints: fingerprint(payload),
       resultId,
       effect: () => earn(tx, { programId, memberId, id: resultId, points, reason, expiresAt }),
     });

@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts';
-import { fingerprints } from '../kernel/crypto.ts';
+import { fingerprint } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import { conflict, notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
@@ -27,7 +27,7 @@ export async function refundSpend(deps: Deps, args: Refund): Promise<Spend> {
       programId,
       operation: 'refundSpend',
       key,
-      fingerprints: fingerprints(deps.config.lookupKeys, [id, String(points)]),
+      fingerprints: fingerprint([id, String(points)]),
       resultId: id,
       effect: () => putBack(tx, { programId, id, points }),
     });

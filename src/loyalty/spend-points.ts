@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts';
-import { conflict, Mistake, notFound } from '../kernel/errors.ts';
+import { conflict, notFound, orWhenBusy } from '../kernel/errors.ts';
 import { newId, type SpendId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import type { SpendAnswer, SpendItem } from './sql/spend-points.ts';
@@ -29,7 +29,9 @@ export async function spendPoints(deps: Deps, spend: SpendPoints): Promise<Spent
     idempotencyKey: parse(text(200), spend.idempotencyKey, 'input.idempotencyKey'),
     reason: parse(text(500).nullish(), spend.reason, 'input.reason') ?? undefined,
   };
-  const { outcome, spend: made } = await submit(deps, { programId: spend.programId, item });
+  const busy: SpendAnswer = { outcome: 'BUSY', spend: undefined };
+  const submitted = deps.hot.spends.submit(spend.programId, item);
+  const { outcome, spend: made } = await orWhenBusy(submitted, busy);
   if (made) return { ok: true, spend: made, alreadySpent: outcome === 'REPEATED' };
   if (outcome === 'INSUFFICIENT_POINTS' || outcome === 'BUSY')
     return { ok: false, reason: outcome };
@@ -37,17 +39,4 @@ export async function spendPoints(deps: Deps, spend: SpendPoints): Promise<Spent
   if (outcome === 'PAYLOAD_DIFFERS')
     throw conflict('input.idempotencyKey: already used with another payload');
   throw new Error(`spend_points answered ${outcome}`);
-}
-
-async function submit(
-  deps: Deps,
-  of: { programId: string; item: SpendItem },
-): Promise<SpendAnswer> {
-  try {
-    return await deps.hot.spends.submit(of.programId, of.item);
-  } catch (error) {
-    if (error instanceof Mistake && error.code === 'SERVICE_UNAVAILABLE')
-      return { outcome: 'BUSY', spend: undefined };
-    throw error;
-  }
 }

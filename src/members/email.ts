@@ -6,5 +6,5 @@ const MAX_EMAIL = 254; // RFC 5321, section 4.5.3.1.3, less the angle brackets
 export const normaliseEmail = (address: string): string =>
   address.trim().normalize('NFC').toLowerCase();
 
-/** An address that somebody sent, in that form. Whether it is one, the schema's scalar has judged. */
+/** An address that somebody sent, in that form. Whether it is one, the API's scalar has judged. */
 export const emailAddress = text(MAX_EMAIL).transform(normaliseEmail);

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts';
-import { badInput } from '../kernel/errors.ts';
-import { type ProgramId, parseId } from '../kernel/ids.ts';
+import { badInput, notFound } from '../kernel/errors.ts';
+import { type MemberId, type ProgramId, parseId } from '../kernel/ids.ts';
 import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
 import { normaliseEmail } from './email.ts';
 import type { Member } from './types.ts';
@@ -57,6 +57,17 @@ export async function listMembers(
     take,
   });
   return toConnection(rows, args);
+}
+
+/** Throws NOT_FOUND for what is no member of this program; `field` is where the id was given. */
+export async function requireMember(
+  deps: Deps,
+  of: { programId: ProgramId; memberId: MemberId; field: string },
+): Promise<void> {
+  const { programId, memberId: id } = of;
+  const where = { programId_id: { programId, id } };
+  if (!(await deps.db.member.findUnique({ where, select: { id: true } })))
+    throw notFound(of.field, 'member');
 }
 
 /** For loaders: in the order of the ids, null for one that is not of this program. */

@@ -58,7 +58,10 @@ function findByExternalId(
 /** Everything that a claim by the same person would lock: see claimants_of.sql. */
 async function identityKeys(tx: Tx, before: Member | null, wanted: Wanted): Promise<string[]> {
   const emails = [before?.email, wanted.email].filter((email) => email != null);
-  const mailboxes = await tx.$queryRaw<{ mailbox: string }[]>`
+  const mailboxes =
+    emails.length === 0
+      ? []
+      : await tx.$queryRaw<{ mailbox: string }[]>`
     SELECT mailbox_of(email) AS mailbox FROM unnest(${emails}::text[]) email`;
   return [
     `external:${wanted.externalId}`,

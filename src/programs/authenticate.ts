@@ -21,7 +21,9 @@ export async function authenticate(deps: Deps, header: string | undefined): Prom
 }
 
 async function callerOf(deps: Deps, credential: string): Promise<Caller | undefined> {
-  if (sameSecret(credential, deps.config.rootKey)) return { kind: 'root' };
+  if (!looksLikeKey(credential) || looksLikeKey(deps.config.rootKey)) {
+    if (sameSecret(credential, deps.config.rootKey)) return { kind: 'root' };
+  }
   if (!looksLikeKey(credential)) {
     const token = await verifyMemberToken(deps, credential);
     return token && { kind: 'member', ...token };

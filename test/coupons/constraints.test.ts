@@ -149,7 +149,6 @@ const violations: Record<string, string[]> = {
     set('codes', 'free', 'revoked_at = now()'),
     set('codes', 'free', `status = 'REVOKED'`),
     set('codes', 'held', 'allocated_at = NULL'),
-    set('codes', 'held', 'member_id = NULL, owner_match = NULL'),
   ],
   codes_redeemed_at: [
     set('codes', 'held', `status = 'REDEEMED'`),

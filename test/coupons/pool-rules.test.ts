@@ -117,7 +117,7 @@ const fallingBackTo = (fallbackPoolId: string) => ({
   fallbackPoolId,
 });
 
-/** `length` pools, each of which falls back to the one before it; the last answered is asked first. */
+/** `length` pools, each falling back to the one before it: the last is the one to ask. */
 async function chain(length: number): Promise<PoolId[]> {
   const ids: PoolId[] = [];
   for (let i = 0; i < length; i++) {

@@ -150,11 +150,16 @@ test('claims and redemptions go on while the keys are rotated', async () => {
   expect(await keysInUse()).toEqual([{ keyId: 'e2', lookupKeyId: 'l2', _count: 1_500 }]);
 });
 
-test('a code under a key that is gone stops the rotation, which changes nothing of its page', async () => {
+test('where codes stand under a look-up key that a process lacks, it neither rotates nor adds any', async () => {
   const [{ programId }, poolId] = [shop, (await shop.draft(0)).id];
   await generateCodes(before, { programId, poolId, count: 2 });
   await unchanged(before.db, () =>
-    expect(rotateKeys(afterwards)).rejects.toThrow(/FLASH_ENCRYPTION_KEYS/),
+    expect(rotateKeys(afterwards)).rejects.toThrow(/FLASH_LOOKUP_KEYS/),
+  );
+  await unchanged(before.db, () =>
+    expect(generateCodes(afterwards, { programId, poolId, count: 2 })).rejects.toThrow(
+      /FLASH_LOOKUP_KEYS/,
+    ),
   );
   await rotateKeys(during);
 });

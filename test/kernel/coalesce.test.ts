@@ -51,11 +51,11 @@ test('requests of one moment go in one call, in the order they came', async () =
   for (const call of calls) expect(call.ids).toEqual(call.ids.toSorted());
 });
 
-test('a call takes 128 requests at most, and the rest go in the next', async () => {
+test('a call takes 120 requests at most, and the rest go in the next', async () => {
   const { calls, submit } = recorded(done);
   const ids = Array.from({ length: 600 }, (_, i) => `r${String(i).padStart(3, '0')}`);
   await Promise.all(ids.map((id) => submit(id)));
-  expect(Math.max(...calls.map((call) => call.ids.length))).toBe(128);
+  expect(Math.max(...calls.map((call) => call.ids.length))).toBe(120);
   expect(calls.flatMap((call) => call.ids).toSorted()).toEqual(ids);
 });
 

@@ -1,6 +1,7 @@
 /**
- * What claims and redemptions ought to answer, in plain arrays, after the specification and not after
- * the engine: every code is looked at one by one, and a refusal may have any reason that holds.
+ * What claims and redemptions ought to answer, in plain arrays, after the specification and not
+ * after the engine: every code is looked at one by one, and a refusal may have any reason that
+ * holds.
  */
 export type PoolFacts = {
   id: string;

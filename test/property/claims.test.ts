@@ -6,24 +6,27 @@ import type { CodeId, MemberId, PoolId, RedemptionId } from '../../src/kernel/id
 import { testDeps } from '../support/database.ts';
 import { unique } from '../support/factories.ts';
 import { asMember, openShop, type Shop, START } from '../support/shop.ts';
-import { rounds, seed } from '../support/torture.ts';
+import { rounds, seed, torture } from '../support/torture.ts';
 import { type CodeFacts, type Expected, Oracle, type PoolFacts } from './claims-oracle.ts';
 
 const deps = await testDeps({ config: { lookupBudget: 1_000_000 } });
 const HOUR = 3_600_000;
+// A counterexample is made smaller for so long: an ordinary run must end while somebody waits.
+const LIMIT_MS = torture ? HOUR : 60_000;
 
 const nat = (max: number) => fc.nat({ max: max - 1 });
-const claimant = nat(8); // three members, five guests
-const order = fc.constantFrom('order-1', 'order-2', 'order-3');
+// Three members, five guests; the first two guests have the addresses of the members.
+const claimant = fc.constantFrom(0, 0, 1, 2, 3, 3, 3, 4, 5, 6, 7);
+const order = fc.constantFrom('order-1', 'order-1', 'order-2', 'order-3');
 const asker = nat(6); // the merchant, the merchant for a member, or a member's token
 const step = fc.oneof(
   {
-    weight: 6,
+    weight: 9,
     arbitrary: fc.record({
       do: fc.constant('claim' as const),
-      pool: nat(4),
+      pool: fc.constantFrom(0, 1, 1, 2, 3, 3, 3),
       claimant,
-      key: fc.constantFrom('', 'a', 'b'),
+      key: fc.constantFrom('', '', 'a'),
     }),
   },
   {
@@ -42,7 +45,7 @@ const step = fc.oneof(
       do: fc.constant('reserve' as const),
       code: nat(40),
       order,
-      ttl: fc.constantFrom(1, 900, 7_200),
+      ttl: fc.constantFrom(1, 900, 10_800, 10_800),
       asker,
     }),
   },
@@ -56,7 +59,8 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       do: fc.constant('advance' as const),
-      ms: fc.constantFrom(1, 1_000, 900_000, HOUR),
+      boundary: nat(8),
+      nudge: fc.constantFrom(-1, 0, 0, 0, 1),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('verify' as const), member: nat(3) }) },
@@ -76,7 +80,7 @@ async function aWorld(): Promise<World> {
   const shop = await openShop(deps);
   const { programId } = shop;
   const tag = unique('w');
-  const emails = [`ann-${tag}@shop.example`, `bob-${tag}@shop.example`, undefined];
+  const emails = [`ann-${tag}@shop.example`, `bob-${tag}@shop.example`, `ann-${tag}@shop.example`];
   const members = [];
   for (const email of emails) {
     const { id, externalId } = await shop.member(email ? { email } : {});
@@ -98,9 +102,9 @@ async function aWorld(): Promise<World> {
     pools.push({ ...wanted, id });
     return id;
   };
-  const spare = await make(3, { limit: 1, stackable: true, percent: 333 });
-  await make(4, { limit: 1, minOrder: 1_000, endsAt: 2 * HOUR });
-  await make(5, { limit: 2, stackable: true });
+  const spare = await make(2, { limit: 1, stackable: true, percent: 333 });
+  await make(3, { limit: 1, minOrder: 1_000, endsAt: 2 * HOUR });
+  await make(4, { limit: 2, stackable: true });
   await make(1, { limit: 2, fallback: spare });
   const rows = await deps.db.code.findMany({ where: { programId }, orderBy: { id: 'asc' } });
   const codes: CodeFacts[] = rows.map(({ id, poolId }) => ({
@@ -169,8 +173,11 @@ async function claim({ world, step }: Doing<'claim'>) {
     });
 }
 
+/** Mostly a code that somebody has: the others have little to tell. */
 const pick = (world: World, n: number) => {
-  const code = world.oracle.codes[n % world.oracle.codes.length] as CodeFacts;
+  const given = world.oracle.codes.filter((code) => code.status !== 'AVAILABLE');
+  const codes = n < 34 && given.length > 0 ? given : world.oracle.codes;
+  const code = codes[n % codes.length] as CodeFacts;
   return { code, text: world.texts.get(code.id) as string };
 };
 
@@ -204,6 +211,14 @@ async function release({ world, step }: Doing<'release'>) {
   expect(await world.shop.release(text, step.order, by)).toBe(expected);
 }
 
+/** Just before, at or just after the end of a reservation or a pool: where mistakes live. */
+function moment(oracle: Oracle, step: Extract<Step, { do: 'advance' }>): number {
+  const ends = [...oracle.codes.map((code) => code.until), ...oracle.pools.map((p) => p.endsAt)];
+  const ahead = ends.filter((end) => end !== undefined && end > oracle.now) as number[];
+  const end = ahead.sort((a, b) => a - b)[step.boundary % ahead.length] ?? oracle.now + 1_000;
+  return Math.max(oracle.now, end + step.nudge);
+}
+
 async function perform(world: World, step: Step): Promise<void> {
   const { shop, oracle } = world;
   const { programId } = shop;
@@ -212,7 +227,7 @@ async function perform(world: World, step: Step): Promise<void> {
   else if (step.do === 'reserve') await reserve({ world, step });
   else if (step.do === 'release') await release({ world, step });
   else if (step.do === 'advance') {
-    oracle.now += step.ms;
+    oracle.now = moment(oracle, step);
     await shop.clockAt(oracle.now);
   } else if (step.do === 'void') {
     const redemption = oracle.redemptions[step.redemption % oracle.redemptions.length];
@@ -272,11 +287,18 @@ async function expectSameState({ shop, oracle }: World) {
   expect(told.sort(byId)).toEqual([...oracle.redemptions].sort(byId));
 }
 
-test("whatever is claimed, reserved, redeemed, voided and revoked, every answer is the oracle's", async () => {
-  const run = fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async (steps) => {
-    const world = await aWorld();
-    for (const each of steps) await perform(world, each);
-    await expectSameState(world);
-  });
-  await fc.assert(run, { numRuns: rounds(15, 1_500), seed });
-}, 3_600_000);
+test(
+  "whatever is claimed, reserved, redeemed, voided and revoked, every answer is the oracle's",
+  async () => {
+    const run = fc.asyncProperty(
+      fc.array(step, { minLength: 40, maxLength: 100, size: 'max' }),
+      async (steps) => {
+        const world = await aWorld();
+        for (const each of steps) await perform(world, each);
+        await expectSameState(world);
+      },
+    );
+    await fc.assert(run, { numRuns: rounds(18, 300), seed, interruptAfterTimeLimit: LIMIT_MS });
+  },
+  LIMIT_MS + 60_000,
+);

@@ -98,7 +98,7 @@ test('two members, the last code, commit, commit: one of them has it', async () 
 });
 
 test('200 claims of one member in two processes at once: one code', async () => {
-  for (let round = rounds(3, 100); round > 0; round--) {
+  for (let round = rounds(3, 20); round > 0; round--) {
     const { poolId, memberId } = await aClaim();
     const claims = Array.from({ length: 200 }, (_, i) =>
       // Another actor makes another request of it: the queue answers equal ones together.
@@ -114,7 +114,7 @@ test('200 claims of one member in two processes at once: one code', async () => 
 
 test('200 claims of one member on 20 connections at once: one code', async () => {
   const connections = await sessions(on.databaseUrl, 20);
-  for (let round = rounds(3, 200); round > 0; round--) {
+  for (let round = rounds(3, 40); round > 0; round--) {
     const item = await aClaim();
     const answers = await Promise.all(
       connections.map(async (connection) => {
@@ -131,7 +131,7 @@ test('200 claims of one member on 20 connections at once: one code', async () =>
 });
 
 test('500 members, 300 codes: 300 distinct codes, and 200 times POOL_EXHAUSTED', async () => {
-  for (let round = rounds(1, 50); round > 0; round--) {
+  for (let round = rounds(1, 10); round > 0; round--) {
     const { id: poolId } = await aPool(on.left, { programId, codes: 300 });
     const members = await manyMembers(on.left, { programId, count: 500 });
     const answers = await Promise.all(
@@ -148,7 +148,7 @@ test('500 members, 300 codes: 300 distinct codes, and 200 times POOL_EXHAUSTED',
 
 test('the last ten codes held, half rolled back: every code issued, nobody refused early', async () => {
   const holders = await sessions(on.databaseUrl, 10);
-  for (let round = rounds(2, 100); round > 0; round--) {
+  for (let round = rounds(2, 20); round > 0; round--) {
     const { id: poolId } = await aPool(on.left, { programId, codes: 10 });
     const members = await manyMembers(on.left, { programId, count: 20 });
     for (const [i, holder] of holders.entries()) {
@@ -192,7 +192,7 @@ test('guest claims, member claims, commit: one person, so the same code', async 
 });
 
 test('guest and member with the same verified e-mail claim at once: one code', async () => {
-  for (let round = rounds(3, 150); round > 0; round--) {
+  for (let round = rounds(3, 30); round > 0; round--) {
     const { poolId } = await aClaim(60);
     const pairs = await Promise.all(Array.from({ length: 20 }, aVerifiedMember));
     const claims = pairs.flatMap(({ memberId, email }, i) => [
@@ -249,7 +249,7 @@ test('guest is looked up, e-mail is verified, guest is locked: it starts again',
 });
 
 test('guest claims while the e-mail is being verified, then the member: one code', async () => {
-  for (let round = rounds(5, 300); round > 0; round--) {
+  for (let round = rounds(5, 60); round > 0; round--) {
     const { poolId } = await aClaim(20);
     await Promise.all(
       Array.from({ length: 10 }, async (_, i) => {

@@ -91,7 +91,7 @@ test('pause, claim, commit: a claim never goes by the status that was before', a
 });
 
 test('pause, resume and pause again under a rush of claims: none is issued in between', async () => {
-  for (let round = rounds(3, 100); round > 0; round--) {
+  for (let round = rounds(3, 20); round > 0; round--) {
     const { id: poolId } = await aPool(on.left, { programId, codes: 400 });
     const rush = guestsClaim(poolId, 300);
     await pausePool(on.right, { programId, poolId });
@@ -155,7 +155,7 @@ function chaos(session: Session, of: { poolId: PoolId; members: MemberId[]; name
 }
 
 test('a chain of pools under load, with claims rolled back: every code issued once', async () => {
-  for (let round = rounds(2, 100); round > 0; round--) {
+  for (let round = rounds(2, 20); round > 0; round--) {
     const [asked, middle, last] = (await aChain([60, 40, 50])) as [PoolId, PoolId, PoolId];
     const members = await claimants(170);
     const strangers = await claimants(5);
@@ -200,7 +200,7 @@ test('top up, top up, commit: the second mints nothing, and at once', async () =
 });
 
 test('a rush on a pool that tops itself up, in two processes: all served up to its limit', async () => {
-  for (let round = rounds(1, 30); round > 0; round--) {
+  for (let round = rounds(1, 8); round > 0; round--) {
     const { id: poolId } = await aMint(1_200);
     const answers = await guestsClaim(poolId, 1_300);
     expect(tally(answers, newOrHeld)).toEqual({ new: 1_200, POOL_EXHAUSTED: 100 });

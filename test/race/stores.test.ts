@@ -51,7 +51,7 @@ test('a batch waits for the one before it, and then counts what that one made', 
 });
 
 test('ten batches at once in a pool that may have 500 codes: never a code more', async () => {
-  for (let round = rounds(3, 200); round > 0; round--) {
+  for (let round = rounds(3, 40); round > 0; round--) {
     const { id: poolId } = await aPool(on.left, {
       programId,
       codes: 0,
@@ -72,7 +72,7 @@ test('ten batches at once in a pool that may have 500 codes: never a code more',
 test('lists that overlap, imported at once in opposite orders: one of them, and no deadlock', async () => {
   const before = await deadlocks(on.left);
   await passing(on.left, async (either) => {
-    for (let round = rounds(3, 100); round > 0; round--) {
+    for (let round = rounds(3, 20); round > 0; round--) {
       const list = texts(1_000, unique('LIST'));
       const pools = await drafts(4);
       const settled = await Promise.allSettled(
@@ -105,7 +105,7 @@ test('lists that overlap in part: each code once, and a refusal names the rows',
 });
 
 test('the same idempotencyKey ten times at once: one batch', async () => {
-  for (let round = rounds(5, 200); round > 0; round--) {
+  for (let round = rounds(5, 40); round > 0; round--) {
     const [poolId] = (await drafts(1)) as [PoolId];
     const idempotencyKey = unique('key');
     const batches = await Promise.all(

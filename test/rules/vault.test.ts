@@ -26,7 +26,7 @@ test('a sealed code opens in its own row', () => {
     fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 64 }), (text) => {
       expect(openCode(deps, stored(text))).toBe(text);
     }),
-    { numRuns: rounds(300, 30_000), seed },
+    { numRuns: rounds(300, 10_000), seed },
   );
 });
 

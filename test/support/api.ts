@@ -1,7 +1,8 @@
 /** The API as a client meets it: real HTTP on a port of its own. */
-import { afterAll } from 'vitest';
+import { afterAll, inject } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 import { buildServer } from '../../src/graphql/server.ts';
+import { recordErrors } from './secrecy.ts';
 
 export type ApiError = {
   message: string;
@@ -62,6 +63,7 @@ export async function post(
     body: of.body,
   });
   const text = await response.text();
+  if (parsed(text).errors) recordErrors(inject('testHome'), text);
   return { status: response.status, headers: response.headers, text, body: parsed(text) };
 }
 

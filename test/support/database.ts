@@ -11,16 +11,12 @@ import { type Config, readConfig } from '../../src/config.ts';
 import { type OpenDeps, openDeps } from '../../src/deps.ts';
 import type { Clock } from '../../src/kernel/clock.ts';
 import type { Random } from '../../src/kernel/crypto.ts';
+import { testKeys } from './keys.ts';
+import { assertSecret, recordedLog } from './secrecy.ts';
 
 const TEMPLATE = 'flash_template';
 
-/** The same in every run, so that what a test finds encrypted can be told apart by eye. */
-export const testKeys = {
-  FLASH_ROOT_KEY: 'test-root-key-0123456789abcdefghij',
-  FLASH_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}`,
-  FLASH_LOOKUP_KEYS: `l1:${Buffer.alloc(32, 2).toString('base64')}`,
-  FLASH_TOKEN_SECRET: 'test-token-secret-0123456789abcdefghij',
-} as const;
+export { testKeys };
 
 export type TestOverrides = {
   config?: Partial<Config>;
@@ -39,7 +35,10 @@ afterAll(async () => {
 export async function testDatabase(): Promise<string> {
   const name = `flash_test_${randomBytes(6).toString('hex')}`;
   await onServer(`CREATE DATABASE "${name}" TEMPLATE "${TEMPLATE}"`);
-  open.push(() => onServer(`DROP DATABASE "${name}" WITH (FORCE)`));
+  open.push(async () => {
+    await assertSecret(databaseUrl(name), inject('testHome'));
+    await onServer(`DROP DATABASE "${name}" WITH (FORCE)`);
+  });
   return databaseUrl(name);
 }
 
@@ -56,7 +55,7 @@ export async function emptyDatabase(): Promise<string> {
  */
 export async function testDeps(overrides: TestOverrides = {}): Promise<OpenDeps> {
   const config = await testConfig(overrides);
-  const deps = await openDeps(config);
+  const deps = await openDeps(config, recordedLog(inject('testHome')));
   open.push(() => deps.close());
   return {
     ...deps,
@@ -71,7 +70,6 @@ async function testConfig(overrides: TestOverrides): Promise<Config> {
     PORT: '0',
     DATABASE_URL: overrides.databaseUrl ?? (await testDatabase()),
     REDIS_URL: await redisOfThisFile(),
-    FLASH_LOG_LEVEL: process.env.FLASH_TEST_LOG_LEVEL || 'silent',
   });
   return { ...config, ...overrides.config };
 }

@@ -6,6 +6,7 @@ import type { TestProject } from 'vitest/node';
 import { startEmbedded } from '../../src/embedded/index.ts';
 import { migrate } from '../../src/kernel/migrate.ts';
 import { takeOut } from '../race/guards/take-out.ts';
+import { assertSilent, forgetRecords } from './records.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -20,6 +21,7 @@ const CLONE = 'flash_test_';
 
 export default async function setup(project: TestProject) {
   const home = process.env.FLASH_TEST_HOME || '.flash-test';
+  await forgetRecords(home);
   const servers = await startEmbedded({
     home,
     variable: 'FLASH_TEST_HOME',
@@ -46,7 +48,10 @@ export default async function setup(project: TestProject) {
     await servers.stop();
     throw error;
   }
-  return () => servers.stop();
+  return async () => {
+    await servers.stop();
+    await assertSilent(home);
+  };
 }
 
 /**

@@ -178,6 +178,14 @@ CREATE TABLE codes (
 );
 
 -- CreateTable
+CREATE TABLE lookup_keys (
+    program_id UUID NOT NULL,
+    key_id TEXT NOT NULL,
+
+    CONSTRAINT lookup_keys_pkey PRIMARY KEY (program_id,key_id)
+);
+
+-- CreateTable
 CREATE TABLE claims (
     program_id UUID NOT NULL,
     pool_id UUID NOT NULL,
@@ -301,6 +309,9 @@ ALTER TABLE codes ADD CONSTRAINT codes_program_id_batch_id_fkey FOREIGN KEY (pro
 ALTER TABLE codes ADD CONSTRAINT codes_program_id_member_id_fkey FOREIGN KEY (program_id, member_id) REFERENCES members(program_id, id) ON DELETE RESTRICT ON UPDATE CASCADE;
 
 -- AddForeignKey
+ALTER TABLE lookup_keys ADD CONSTRAINT lookup_keys_program_id_fkey FOREIGN KEY (program_id) REFERENCES programs(id) ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
 ALTER TABLE claims ADD CONSTRAINT claims_program_id_pool_id_fkey FOREIGN KEY (program_id, pool_id) REFERENCES pools(program_id, id) ON DELETE RESTRICT ON UPDATE CASCADE;
 
 -- AddForeignKey
@@ -348,7 +359,7 @@ ALTER TABLE tiers
 
 -- ── Members ────────────────────────────────────────────────────────────────────────────────────
 
--- Both texts are compared byte by byte ("C"), so that their indexes answer a search by the beginning.
+-- Both texts are compared byte by byte ("C"): so their indexes answer a search by the beginning.
 ALTER TABLE members
   ADD CONSTRAINT members_email_normalised CHECK (email = lower(btrim(email)) AND email <> ''),
   ADD CONSTRAINT members_verified_has_email CHECK (email IS NOT NULL OR NOT email_verified);
@@ -428,7 +439,8 @@ CREATE TRIGGER codes_lifecycle BEFORE UPDATE ON codes FOR EACH ROW
         AND OLD.revealed_at IS NULL)))
   EXECUTE FUNCTION refuse_change('no such arrow in the life of a code');
 CREATE TRIGGER codes_owner_stays BEFORE UPDATE ON codes FOR EACH ROW
-  WHEN (OLD.member_id <> NEW.member_id)
+  WHEN (OLD.member_id IS NOT NULL AND NEW.member_id IS DISTINCT FROM OLD.member_id
+    AND NEW.status <> 'AVAILABLE')
   EXECUTE FUNCTION refuse_change('a bound code never moves');
 CREATE TRIGGER codes_pool_stays BEFORE UPDATE ON codes FOR EACH ROW
   WHEN ((OLD.program_id, OLD.id, OLD.pool_id, OLD.batch_id)
@@ -534,6 +546,9 @@ CREATE TYPE claim_item AS (
   -- Everything that could be the same person, for the locks.
   keys text[]
 );
+
+-- One pool of the chain that starts at the pool which was asked.
+CREATE TYPE pool_link AS (asked_id uuid, depth int, pool_id uuid);
 
 CREATE TYPE claim_result AS (ord int, outcome text, code_id uuid, top_up_pool_id uuid);
 
