@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
 import { fingerprint } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
@@ -10,6 +11,7 @@ import { MAX_BATCH, openBatch, prepareCodes, storeCodes } from './store-batch.ts
 import type { CodeBatch, Pool, PoolRef } from './types.ts';
 
 const REDRAWS = 20;
+const CHUNK = 1_000;
 
 type Generate = PoolRef & { count: number; idempotencyKey?: string | null | undefined };
 
@@ -44,29 +46,44 @@ export async function generateCodes(deps: Deps, args: Generate): Promise<CodeBat
 }
 
 /**
- * Draws and seals the codes now, so that the locks are held for the writing alone. A code that
- * exists already (with 75 random bits it practically never does) is drawn anew; n distinct codes or
- * an error.
+ * What mints a batch within a transaction: n distinct codes or an error. A code that exists already
+ * (with 75 random bits it practically never does) is drawn anew.
  */
 export function prepareMint(deps: Deps, of: { pool: Pool; count: number; topUp: boolean }) {
-  const { pool, count } = of;
+  const { pool, count, topUp } = of;
+  const { prefix } = pool;
+  const { lookupKeys } = deps.config;
   const batchId = newId<BatchId>(deps);
   const place = { programId: pool.programId, poolId: pool.id } as PoolRef;
-  const draw = (n: number) => {
-    const texts = drawTexts(deps.random, { prefix: pool.prefix, count: n });
-    return prepareCodes(deps, { ...place, prefix: pool.prefix, texts });
-  };
-  const drawn = draw(count);
   const write = async (tx: Tx) => {
-    const { prefix } = pool;
-    const { lookupKeys } = deps.config;
-    await openBatch(tx, { ...place, batchId, count, prefix, lookupKeys, topUp: of.topUp });
-    let codes = drawn;
-    for (let redraw = 0; codes.length > 0; redraw++) {
+    await openBatch(tx, { ...place, batchId, count, prefix, lookupKeys, topUp });
+    let left = count;
+    for (let redraw = 0; left > 0; redraw++) {
       if (redraw > REDRAWS) throw new Error('the source of randomness repeats itself');
-      const taken = await storeCodes(tx, { ...place, batchId, codes });
-      codes = draw(taken.length);
+      left = await drawAndStore(tx, { deps, batchId, pool, count: left });
     }
   };
   return { batchId, write };
+}
+
+type Drawing = { deps: Deps; batchId: BatchId; pool: Pool; count: number };
+
+/**
+ * In chunks, so that the next codes are drawn and sealed while the database stores the last ones.
+ * Answers how many of them were there already.
+ */
+async function drawAndStore(tx: Tx, { deps, batchId, pool, count }: Drawing): Promise<number> {
+  const { prefix } = pool;
+  const place = { programId: pool.programId, poolId: pool.id } as PoolRef;
+  let taken = 0;
+  let storing = Promise.resolve(0);
+  for (let drawn = 0; drawn < count; drawn += CHUNK) {
+    const texts = drawTexts(deps.random, { prefix, count: Math.min(CHUNK, count - drawn) });
+    const codes = prepareCodes(deps, { ...place, prefix, texts });
+    taken += await storing;
+    storing = storeCodes(tx, { ...place, batchId, codes }).then((known) => known.length);
+    storing.catch(() => {}); // waited for below, or in the next round
+    await setImmediate(); // the statement leaves before the next codes keep the process busy
+  }
+  return taken + (await storing);
 }

@@ -82,7 +82,7 @@ export async function storeCodes(
   const { codes } = batch;
   const known = await knownUnderOtherKeys(tx, batch);
   const fresh = codes.filter((_, i) => !known.has(i));
-  const stored = await tx.$queryRaw<{ id: string }[]>`
+  const stored = await tx.$executeRaw`
     INSERT INTO codes (program_id, id, pool_id, batch_id, ciphertext, key_id, lookup_hash,
       lookup_key_id, masked, status)
     SELECT ${batch.programId}::uuid, c.id, ${batch.poolId}::uuid, ${batch.batchId}::uuid,
@@ -90,11 +90,18 @@ export async function storeCodes(
     FROM unnest(${fresh.map((c) => c.id)}::uuid[], ${fresh.map((c) => c.ciphertext)}::bytea[],
       ${fresh.map((c) => c.lookupHash)}::bytea[], ${fresh.map((c) => c.masked)}::text[])
       AS c(id, ciphertext, hash, masked)
-    ON CONFLICT (program_id, lookup_hash) DO NOTHING
-    RETURNING id`;
-  if (stored.length === codes.length) return [];
-  const ids = new Set(stored.map((row) => row.id));
-  return codes.flatMap((code, i) => (ids.has(code.id) ? [] : [i]));
+    ON CONFLICT (program_id, lookup_hash) DO NOTHING`;
+  return stored === codes.length ? [] : missing(tx, batch);
+}
+
+/** The positions of the codes that were not stored. */
+async function missing(tx: Tx, batch: PoolRef & { codes: PreparedCode[] }): Promise<number[]> {
+  const rows = await tx.code.findMany({
+    where: { programId: batch.programId, id: { in: batch.codes.map((code) => code.id) } },
+    select: { id: true },
+  });
+  const stored = new Set<string>(rows.map((row) => row.id));
+  return batch.codes.flatMap((code, i) => (stored.has(code.id) ? [] : [i]));
 }
 
 /**
