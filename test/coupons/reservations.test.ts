@@ -157,3 +157,24 @@ test.each([0, -1, 86_401, 1.5, Number.NaN])(
     expect(error).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.ttlSeconds' });
   },
 );
+
+test('asking again for a shorter time takes nothing from the reservation', async () => {
+  const { text } = await held();
+  await reserved(text, 'order-1', 600);
+  expect(await reserved(text, 'order-1', 1)).toEqual(after(10 * MINUTE));
+});
+
+test('at the end of the pool a reservation is not extended, not even by its own order', async () => {
+  const { text } = await held({ endsAt: after(MINUTE) });
+  await reserved(text, 'order-1', 120);
+  await shop.clockAt(MINUTE);
+  expect(await shop.refused(() => shop.reserve(text, 'order-1'))).toBe('CODE_EXPIRED');
+  await shop.redeemed(text, 'order-1');
+});
+
+test('a reservation that has run out is nothing that could be released', async () => {
+  const { text } = await held();
+  await reserved(text, 'order-1', 60);
+  await shop.clockAt(MINUTE);
+  expect(await shop.release(text, 'order-1')).toBe(false);
+});

@@ -190,15 +190,18 @@ export class Oracle {
 
   reserve(code: CodeFacts, ask: { order: string; ttl: number; caller?: string }) {
     const reasons = this.reasons(code, ask);
+    // Honoured past the end of its pool, and not made or extended there.
+    if (reasons.length === 0 && this.over(this.pool(code.pool))) reasons.push('CODE_EXPIRED');
     if (reasons.length > 0) return { refused: reasons };
+    const until = this.now + ask.ttl * 1_000;
+    code.until = code.order === ask.order ? Math.max(until, code.until ?? 0) : until;
     code.order = ask.order;
-    code.until = this.now + ask.ttl * 1_000;
     return { ok: code.until };
   }
 
   release(code: CodeFacts, ask: { order: string; caller?: string }): boolean {
     if (ask.caller && code.owner !== ask.caller) return false;
-    if (code.order !== ask.order) return false;
+    if (code.order !== ask.order || (code.until ?? 0) <= this.now) return false;
     this.clear(code);
     return true;
   }
