@@ -2,7 +2,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 import type { MemberId, ProgramId } from '../../src/kernel/ids.ts';
-import { type ApiProcess, startApiProcess } from '../support/api-processes.ts';
+import {
+  type ApiPair,
+  type ApiProcess,
+  type PairAnswer,
+  startApiPair,
+  startApiProcess,
+  tallyOf,
+} from '../support/api-processes.ts';
 import { testDeps } from '../support/database.ts';
 import { aMember, aPool, aProgram, unique } from '../support/factories.ts';
 import { expectSound, heldCodes, manyMembers } from '../support/scenes.ts';
@@ -10,61 +17,23 @@ import { luck, rounds, torture } from '../support/torture.ts';
 
 let deps: Deps;
 let programId: ProgramId;
-let secretKey: string;
-let processes: ApiProcess[];
+let on: ApiPair;
 beforeAll(async () => {
   deps = await testDeps();
-  ({ programId, secretKey } = await aProgram(deps));
-  const start = () => startApiProcess(deps.config.databaseUrl);
-  processes = await Promise.all([start(), start()]);
+  const program = await aProgram(deps);
+  programId = program.programId;
+  on = await startApiPair(deps.config.databaseUrl, program.secretKey);
 });
-afterAll(async () => {
-  for (const one of processes) await one.end('SIGTERM');
-});
-
-type Answer = {
-  reason?: string;
-  plaintext: string;
-  alreadyClaimed: boolean;
-  alreadyRedeemed: boolean;
-  code: { id: string };
-  redemption: { id: string };
-};
-
-const CLAIM = `mutation ($input: ClaimCodeInput!) { answer: claimCode(input: $input) {
-  ... on ClaimCodeSuccess { plaintext alreadyClaimed code { id } } ... on Refusal { reason } } }`;
-const REDEEM = `mutation ($input: RedeemCodeInput!) { answer: redeemCode(input: $input) {
-  ... on RedeemCodeSuccess { alreadyRedeemed redemption { id } } ... on Refusal { reason } } }`;
-
-/** Asks the n-th process, again while it says BUSY. */
-async function ask(n: number, document: string, input: unknown): Promise<Answer> {
-  for (let tries = 0; ; tries++) {
-    const { answer } = await (processes[n % 2] as ApiProcess).data(secretKey, document, { input });
-    if (answer.reason !== 'BUSY' || tries === 10) return answer;
-  }
-}
-const claim = (n: number, input: { poolId: string; memberId?: string; email?: string }) =>
-  ask(n, CLAIM, input);
-const redeem = (n: number, code: string, orderId: string) =>
-  ask(n, REDEEM, { code, orderId, orderAmount: 10_000 });
-
-function tally(answers: Answer[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { reason, alreadyClaimed, alreadyRedeemed } of answers) {
-    const name = reason ?? (alreadyClaimed || alreadyRedeemed ? 'again' : 'new');
-    counts[name] = (counts[name] ?? 0) + 1;
-  }
-  return counts;
-}
+afterAll(() => on.end());
 
 test('200 claims of one member at two API processes at once: one code', async () => {
   for (let round = rounds(2, 10); round > 0; round--) {
     const { id: poolId } = await aPool(deps, { programId, codes: 3 });
     const [memberId] = (await manyMembers(deps, { programId, count: 1 })) as [MemberId];
     const answers = await Promise.all(
-      Array.from({ length: 200 }, (_, i) => claim(i, { poolId, memberId })),
+      Array.from({ length: 200 }, (_, i) => on.claim(i, { poolId, memberId })),
     );
-    expect(tally(answers)).toEqual({ new: 1, again: 199 });
+    expect(tallyOf(answers)).toEqual({ new: 1, again: 199 });
     expect(new Set(answers.map(({ plaintext }) => plaintext)).size).toBe(1);
   }
 });
@@ -73,8 +42,10 @@ test('500 members claim 300 codes at two API processes: 300 have one, 200 are to
   for (let round = rounds(1, 5); round > 0; round--) {
     const { id: poolId } = await aPool(deps, { programId, codes: 300 });
     const members = await manyMembers(deps, { programId, count: 500 });
-    const answers = await Promise.all(members.map((memberId, i) => claim(i, { poolId, memberId })));
-    expect(tally(answers)).toEqual({ new: 300, POOL_EXHAUSTED: 200 });
+    const answers = await Promise.all(
+      members.map((memberId, i) => on.claim(i, { poolId, memberId })),
+    );
+    expect(tallyOf(answers)).toEqual({ new: 300, POOL_EXHAUSTED: 200 });
     const codes = answers.flatMap(({ reason, code }) => (reason ? [] : [code.id]));
     expect(new Set(codes).size).toBe(300);
   }
@@ -84,9 +55,11 @@ test('500 members claim 300 codes at two API processes: 300 have one, 200 are to
 test('100 orders redeem one code at two API processes at once: one succeeds', async () => {
   for (const code of await heldCodes(deps, { programId, count: rounds(3, 20) })) {
     const answers = await Promise.all(
-      Array.from({ length: 100 }, (_, i) => redeem(i, code.plaintext, unique('order'))),
+      Array.from({ length: 100 }, (_, i) =>
+        on.redeem(i, { code: code.plaintext, orderId: unique('order') }),
+      ),
     );
-    expect(tally(answers)).toEqual({ new: 1, CODE_ALREADY_REDEEMED: 99 });
+    expect(tallyOf(answers)).toEqual({ new: 1, CODE_ALREADY_REDEEMED: 99 });
   }
   await expectSound(deps, programId);
 });
@@ -98,11 +71,11 @@ test('guest and member with one verified e-mail at two API processes: one code',
       Array.from({ length: 30 }, async (_, i) => {
         const email = `${unique('both')}@example.com`;
         const { id: memberId } = await aMember(deps, { programId, email, emailVerified: true });
-        return [() => claim(i, { poolId, memberId }), () => claim(i + 1, { poolId, email })];
+        return [() => on.claim(i, { poolId, memberId }), () => on.claim(i + 1, { poolId, email })];
       }),
     );
     const goes = luck(`both ${round}`).shuffled(claims.flat());
-    expect(tally(await Promise.all(goes.map((go) => go())))).toEqual({ new: 30, again: 30 });
+    expect(tallyOf(await Promise.all(goes.map((go) => go())))).toEqual({ new: 30, again: 30 });
   }
   await expectSound(deps, programId);
 });
@@ -110,7 +83,7 @@ test('guest and member with one verified e-mail at two API processes: one code',
 type Acknowledged = { memberId: string; codeId: string; orderId: string; redemptionId: string };
 
 /** Asks one process and, where it has died, the other: the same request, as a client's retry is. */
-async function insist(go: (n: number) => Promise<Answer>, n: number): Promise<Answer> {
+async function insist(go: (n: number) => Promise<PairAnswer>, n: number): Promise<PairAnswer> {
   try {
     return await go(n);
   } catch {
@@ -126,10 +99,10 @@ async function shop(of: {
   said: Partial<Acknowledged>[];
 }) {
   const { n, poolId, memberId, said } = of;
-  const claimed = await insist((at) => claim(at, { poolId, memberId }), n);
+  const claimed = await insist((at) => on.claim(at, { poolId, memberId }), n);
   said.push({ memberId, codeId: claimed.code.id });
   const orderId = `order of ${memberId}`;
-  const redeemed = await insist((at) => redeem(at, claimed.plaintext, orderId), n);
+  const redeemed = await insist((at) => on.redeem(at, { code: claimed.plaintext, orderId }), n);
   said.push({ codeId: claimed.code.id, orderId, redemptionId: redeemed.redemption.id });
 }
 
@@ -160,11 +133,11 @@ test('SIGKILL of one of two API processes under load: what was acknowledged is t
     const enough = 50 + dice.below(count);
     while (said.length < enough) await new Promise((resolve) => setTimeout(resolve, 1));
     const doomed = dice.below(2);
-    await (processes[doomed] as ApiProcess).end('SIGKILL');
+    await (on.processes[doomed] as ApiProcess).end('SIGKILL');
     await shoppers;
     expect(said).toHaveLength(2 * count);
     await expectKept(said);
-    if (round > 1) processes[doomed] = await startApiProcess(deps.config.databaseUrl);
+    if (round > 1) on.processes[doomed] = await startApiProcess(deps.config.databaseUrl);
   }
   await expectSound(deps, programId);
 });

@@ -12,7 +12,68 @@ export type ApiProcess = {
   end(signal: NodeJS.Signals): Promise<number | null>;
 };
 
+/** What the commands below answer: one of a refusal, a success of a claim, or of a redemption. */
+export type PairAnswer = {
+  reason?: string;
+  plaintext: string;
+  alreadyClaimed: boolean;
+  alreadyRedeemed: boolean;
+  code: { id: string };
+  redemption: { id: string };
+  id: string;
+};
+
+export type ApiPair = {
+  /** A test may replace one that it has ended. */
+  processes: ApiProcess[];
+  /** Asks the n-th process for `answer`, again while it says BUSY. */
+  ask(n: number, document: string, variables: unknown): Promise<PairAnswer>;
+  claim(n: number, by: { poolId: string; memberId?: string; email?: string }): Promise<PairAnswer>;
+  redeem(n: number, by: { code: string; orderId: string }): Promise<PairAnswer>;
+  end(): Promise<void>;
+};
+
+const CLAIM = `mutation ($input: ClaimCodeInput!) { answer: claimCode(input: $input) {
+  ... on ClaimCodeSuccess { plaintext alreadyClaimed code { id } } ... on Refusal { reason } } }`;
+const REDEEM = `mutation ($input: RedeemCodeInput!) { answer: redeemCode(input: $input) {
+  ... on RedeemCodeSuccess { alreadyRedeemed redemption { id } } ... on Refusal { reason } } }`;
+
 const STARTING_MS = 30_000;
+
+/** Two API processes on one database: the n-th is the one or the other in turn. */
+export async function startApiPair(databaseUrl: string, secretKey: string): Promise<ApiPair> {
+  const start = () => startApiProcess(databaseUrl);
+  const processes = await Promise.all([start(), start()]);
+  const ask: ApiPair['ask'] = async (n, document, variables) => {
+    for (let tries = 0; ; tries++) {
+      const { answer } = await (processes[n % 2] as ApiProcess).data(
+        secretKey,
+        document,
+        variables,
+      );
+      if (answer.reason !== 'BUSY' || tries === 10) return answer;
+    }
+  };
+  return {
+    processes,
+    ask,
+    claim: (n, input) => ask(n, CLAIM, { input }),
+    redeem: (n, by) => ask(n, REDEEM, { input: { ...by, orderAmount: 10_000 } }),
+    end: async () => {
+      for (const one of processes) await one.end('SIGTERM');
+    },
+  };
+}
+
+/** How many of each answer there were: a refusal's reason, or whether it was the first success. */
+export function tallyOf(answers: PairAnswer[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { reason, alreadyClaimed, alreadyRedeemed } of answers) {
+    const name = reason ?? (alreadyClaimed || alreadyRedeemed ? 'again' : 'new');
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
 
 export async function startApiProcess(databaseUrl: string): Promise<ApiProcess> {
   const port = await freePort();
