@@ -85,7 +85,7 @@ export async function heldCodes(
 
 /** How many of each answer there were: a refusal's reason, or what `ok` says about a success. */
 export function tally<T extends { ok: true }>(
-  answers: (T | Refused)[],
+  answers: (T | { ok: false; reason: string })[],
   ok: (answer: T) => string,
 ): Record<string, number> {
   const counts: Record<string, number> = {};

@@ -20,13 +20,13 @@ export type Guard = {
   spares?: readonly TestOf[];
 };
 
-/** Every taker of this class is given a key that nobody else has. */
-const withoutLock = (lockClass: number): Edit[] => [
+/** Every taker of these classes is given a key that nobody else has. */
+const withoutLock = (...classes: number[]): Edit[] => [
   { file: 'locks', replace: /IMMUTABLE PARALLEL SAFE/g, by: 'VOLATILE' },
   {
     file: 'locks',
     replace: /hashtextextended\(p_program::text \|\| p_name, 0\)/g,
-    by: `CASE WHEN p_class = ${lockClass} THEN (random() * 9e15)::bigint
+    by: `CASE WHEN p_class IN (${classes.join(', ')}) THEN (random() * 9e15)::bigint
       ELSE hashtextextended(p_program::text || p_name, 0) END`,
   },
 ];
@@ -46,6 +46,35 @@ const ROW_LOCK: Edit = {
   replace: /FOR NO KEY UPDATE SKIP LOCKED/g,
   by: '',
 };
+
+const ledger = (title: string): TestOf => ({ file: 'test/race/ledger.test.ts', title });
+const TRACKER: TestOf = {
+  file: 'test/race/cap-tracker.test.ts',
+  title: 'award, raise late, flush, rebuild, run ahead in every order: the cap holds',
+};
+
+const ONE_LOT = ledger('award, award of the same order, commit, commit: one lot');
+const ONE_OF_TEN = ledger('one order for ten members at once: one of them has the lot');
+const WITHIN_CAP = ledger('two awards at the edge of the cap, commit, commit: the cap exactly');
+const NEVER_MORE = ledger('spend, spend, commit, commit: never more than there were');
+const SWEPT = ledger(
+  'spend, the lot expires, sweep, commit: it waits, and writes off what is left',
+);
+const TAKEN_BACK = ledger(
+  'spend, reversal, commit: it waits, takes what is left, and the rest is debt',
+);
+const PUT_BACK = ledger('refund, refund of one spend, commit, commit: no more than was spent');
+
+const NO_ROW_LOCKS: Edit[] = ['spend_points', 'expire_points', 'reverse_award'].map((file) => ({
+  file,
+  replace: / FOR UPDATE/g,
+  by: '',
+}));
+const NO_SIGN = [
+  'ALTER TABLE ledger_batches DROP CONSTRAINT ledger_batches_never_negative',
+  'ALTER TABLE members DROP CONSTRAINT members_outstanding_never_negative',
+  'ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_balance',
+];
 
 export const guards: readonly Guard[] = [
   {
@@ -215,5 +244,98 @@ export const guards: readonly Guard[] = [
     edits: [],
     sql: ['ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey'],
     needs: [stores('the same idempotencyKey ten times at once: one batch')],
+  },
+  {
+    name: 'award lock',
+    protects: 'an order is awarded twice, or its award and its refund do not see each other',
+    edits: withoutLock(7),
+    needs: [
+      ledger('one order for two members, award, award, commit: the second is told AGAIN'),
+      ledger('award, reversal of the same order, commit: it waits, and takes the points back'),
+      ledger('reversal, award of its order, commit: the award is told AGAIN, then taken back'),
+    ],
+    spares: [ONE_LOT, ONE_OF_TEN],
+  },
+  {
+    name: 'award lock, member lock and index',
+    protects: 'one lot for an order: behind both locks stands ledger_batches_one_award',
+    edits: withoutLock(7, 8),
+    sql: ['DROP INDEX ledger_batches_one_award'],
+    needs: [ONE_LOT, ONE_OF_TEN],
+  },
+  {
+    name: 'member lock',
+    protects: 'nobody waits for a member, and everybody sees what was done to it before',
+    edits: withoutLock(8),
+    needs: [
+      ledger('spend, spend, commit: the second is told AGAIN at once, then refused'),
+      ledger('refund of a spend, spend, commit: the spend is told AGAIN, then covered'),
+      ledger('reversal, spend, award, commit: both are told AGAIN, the debt is paid first'),
+      ledger('the lot expires, sweep, award, commit: the award is told AGAIN at once'),
+      ledger('refund, refund of one spend, commit: it waits, and is told that it is too much'),
+    ],
+    // The row locks of the lots, the trigger of the day, the CHECK of a spend: in this order.
+    spares: [NEVER_MORE, SWEPT, TAKEN_BACK, WITHIN_CAP, PUT_BACK],
+  },
+  {
+    name: 'member lock and day of the cap',
+    protects: 'a day within its cap: the lock, and behind it the trigger that judges the commit',
+    edits: withoutLock(8),
+    sql: ['DROP TRIGGER ledger_batches_day_within_cap ON ledger_batches'],
+    needs: [WITHIN_CAP],
+  },
+  {
+    name: "ledger's own total",
+    protects: 'the day is measured by the ledger, whatever the tracker says',
+    edits: [
+      {
+        file: 'quote_award',
+        replace: /AND l\.order_id IS NOT NULL/g,
+        by: 'AND l.order_id IS NOT NULL AND false',
+      },
+    ],
+    needs: [
+      TRACKER,
+      WITHIN_CAP,
+      ledger('50 different awards at the edge of the cap at once: the cap exactly'),
+    ],
+  },
+  {
+    name: 'member lock and row locks',
+    protects: 'a lot is drawn as it is: without them its CHECKs fail the request',
+    edits: [...withoutLock(8), ...NO_ROW_LOCKS],
+    needs: [SWEPT],
+    spares: [NEVER_MORE],
+  },
+  {
+    name: 'member lock, row locks and signs',
+    protects: 'no lot and no balance is ever negative: the CHECKs are the last line',
+    edits: [...withoutLock(8), ...NO_ROW_LOCKS],
+    sql: NO_SIGN,
+    needs: [NEVER_MORE, SWEPT],
+  },
+  {
+    name: 'member lock and limits of a refund',
+    protects: 'no more is given back than was spent: the lock, a CHECK, the trigger on its draws',
+    edits: withoutLock(8),
+    sql: [
+      'ALTER TABLE spends DROP CONSTRAINT spends_points',
+      'DROP TRIGGER spends_tie_out ON spends',
+    ],
+    needs: [PUT_BACK],
+  },
+  {
+    name: 'key of a spend',
+    protects: 'one spend for a key, whoever asks: no lock is shared, the index decides',
+    edits: [],
+    sql: ['DROP INDEX spends_program_id_idempotency_key_key'],
+    needs: [ledger('one key for two members, spend, spend, commit, commit: one spend')],
+  },
+  {
+    name: 'key of a refund',
+    protects: 'one refund for a refundId, whatever its order: the index decides',
+    edits: [],
+    sql: ['DROP INDEX purchase_refunds_program_id_source_refund_id_key'],
+    needs: [ledger('one refundId for two orders, reverse, reverse, commit, commit: one refund')],
   },
 ];

@@ -1,0 +1,52 @@
+/** The functions of the ledger on a raw connection, inside transactions that a test holds open. */
+import type { Session } from './sessions.ts';
+
+const AWARD = `
+  SELECT outcome, (lot).points::int AS points, (lot).refunded::int AS refunded
+  FROM award_points($1::uuid, $2::jsonb)`;
+const SPEND = 'SELECT outcome FROM spend_points($1::uuid, $2::jsonb)';
+const REVERSE = `
+  SELECT outcome, (refund_row).reversed::int AS reversed, (refund_row).debt::int AS debt
+  FROM reverse_award($1::uuid, $2::jsonb)`;
+
+type Awarded = { outcome: string; points: number | null; refunded: number | null };
+type Reversed = { outcome: string; reversed: number | null; debt: number | null };
+
+/** Each answers with what its function says about the one item, AGAIN included. */
+export function ledgerOn(session: Session, programId: string) {
+  const one = async <Row extends object>(sql: string, values: unknown[]): Promise<Row> => {
+    const [row] = await session.query<Row & Record<string, unknown>>(sql, [programId, ...values]);
+    if (!row) throw new Error('a function of the ledger left an item unanswered');
+    return row;
+  };
+  return {
+    award: (memberId: string, orderId: string, amount: number) => {
+      const lot = { id: crypto.randomUUID(), member_id: memberId, order_id: orderId, amount };
+      const item = { ord: 0, tracked: true, source: 'SHOPIFY', generation: 1, ...lot };
+      return one<Awarded>(AWARD, [JSON.stringify([item])]);
+    },
+    spend: async (memberId: string, points: number, key: string = crypto.randomUUID()) => {
+      const spend = { id: crypto.randomUUID(), member_id: memberId, points, idempotency_key: key };
+      return (await one<{ outcome: string }>(SPEND, [JSON.stringify([{ ord: 0, ...spend }])]))
+        .outcome;
+    },
+    reverse: (orderId: string, amount: number, refundId: string = crypto.randomUUID()) => {
+      const refund = { id: crypto.randomUUID(), order_id: orderId, refund_id: refundId, amount };
+      const item = { source: 'SHOPIFY', generation: 1, ...refund };
+      return one<Reversed>(REVERSE, [JSON.stringify(item)]);
+    },
+    refund: async (spendId: string, points: number) =>
+      (
+        await one<{ outcome: string }>(
+          'SELECT refund_spend($1::uuid, $2::uuid, $3::bigint) AS outcome',
+          [spendId, points],
+        )
+      ).outcome,
+    /** How many members had something to write off. */
+    sweep: async () =>
+      (await one<{ members: number }>('SELECT expire_points($1::uuid, 400) AS members', []))
+        .members,
+  };
+}
+
+export type LedgerSession = ReturnType<typeof ledgerOn>;
