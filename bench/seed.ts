@@ -115,25 +115,24 @@ const known = new Map<number, number>();
 
 /** Makes sure that the first `count` members of a space exist. */
 export async function haveMembers(world: World, of: { first: number; count: number }) {
-  const has = known.get(of.first) ?? 0;
-  if (of.count <= has) return;
-  const wanted = Math.ceil(of.count / CHUNK) * CHUNK;
+  if (of.count <= (known.get(of.first) ?? 0)) return;
   await world.sql.query(
     `INSERT INTO members (program_id, id, external_id, email, email_verified, tier_id, created_at)
      SELECT $1, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'member-' || n,
        'member-' || n || '@example.com', true,
        (SELECT id FROM tiers WHERE program_id = $1 AND rank = 1), now()
-     FROM generate_series($2::bigint, $3::bigint) n`,
-    [world.programId, of.first + has, of.first + wanted - 1],
+     FROM generate_series($2::bigint, $3::bigint) n
+     ON CONFLICT DO NOTHING`,
+    [world.programId, of.first, of.first + of.count - 1],
   );
-  known.set(of.first, wanted);
+  known.set(of.first, of.count);
 }
 
 /** Claims so many codes of a pool at once, for members who take no other part. */
 export async function drain(world: World, { poolId, count }: Fill): Promise<void> {
   const { sql, programId } = world;
   const first = SPACES.drained;
-  await haveMembers(world, { first, count });
+  await haveMembers(world, { first, count: drainedSoFar(poolId) + count });
   for (let done = 0; done < count; done += CHUNK) {
     const size = Math.min(CHUNK, count - done);
     await sql.query(

@@ -22,8 +22,11 @@ UPDATE codes SET status = 'ALLOCATED', allocated_at = now(), revealed_at = now()
     member_id = ('00000000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid,
     owner_match = 1, claim_key = ''
   WHERE program_id = :program AND id = (
-    SELECT id FROM codes WHERE program_id = :program AND pool_id = :pool AND status = 'AVAILABLE'
-    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    SELECT id FROM codes
+    WHERE program_id = :program
+      AND (pool_id, status) >= (:pool, CAST('AVAILABLE' AS code_status))
+      AND (pool_id, status) <= (:pool, CAST('AVAILABLE' AS code_status))
+    ORDER BY pool_id, status, id LIMIT 1 FOR UPDATE SKIP LOCKED)
   RETURNING id AS code \gset
 INSERT INTO claims (program_id, pool_id, claimant, slot, code_id)
   VALUES (:program, :pool,

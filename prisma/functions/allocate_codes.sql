@@ -7,19 +7,28 @@ CREATE OR REPLACE FUNCTION allocate_codes(
   p_program uuid, p_pool uuid, p_items claim_item[], p_after uuid, p_now timestamptz)
 RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+  v_first constant uuid := '00000000-0000-0000-0000-000000000000';
+  v_last constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
   v_wanted int := cardinality(p_items);
   v_free uuid[];
   v_taken int;
 BEGIN
+  -- Compared as a row, and not column by column: so the order can only be read from the index that
+  -- has it. By `id` alone it could be the primary key's, past every code of every other pool.
   v_free := ARRAY(
     SELECT id FROM codes
-    WHERE program_id = p_program AND pool_id = p_pool AND status = 'AVAILABLE' AND id > p_after
-    ORDER BY id LIMIT v_wanted FOR UPDATE SKIP LOCKED);
+    WHERE program_id = p_program
+      AND (pool_id, status, id) > (p_pool, 'AVAILABLE'::code_status, p_after)
+      AND (pool_id, status, id) <= (p_pool, 'AVAILABLE'::code_status, v_last)
+    ORDER BY pool_id, status, id LIMIT v_wanted FOR UPDATE SKIP LOCKED);
   IF cardinality(v_free) < v_wanted THEN
     v_free := v_free || ARRAY(
       SELECT id FROM codes
-      WHERE program_id = p_program AND pool_id = p_pool AND status = 'AVAILABLE' AND id <= p_after
-      ORDER BY id LIMIT v_wanted - cardinality(v_free) FOR UPDATE SKIP LOCKED);
+      WHERE program_id = p_program
+        AND (pool_id, status, id) >= (p_pool, 'AVAILABLE'::code_status, v_first)
+        AND (pool_id, status, id) <= (p_pool, 'AVAILABLE'::code_status, p_after)
+      ORDER BY pool_id, status, id
+      LIMIT v_wanted - cardinality(v_free) FOR UPDATE SKIP LOCKED);
   END IF;
   IF cardinality(v_free) = 0 THEN
     RETURN '{}';

@@ -4,8 +4,11 @@
 CREATE OR REPLACE FUNCTION pool_shortage(p_program uuid, p_pool uuid)
 RETURNS text LANGUAGE sql VOLATILE AS $$
   SELECT CASE
-    WHEN EXISTS (SELECT FROM codes
-      WHERE program_id = p_program AND pool_id = p_pool AND status = 'AVAILABLE') THEN 'AGAIN'
+    WHEN (SELECT id FROM codes
+      WHERE program_id = p_program
+        AND (pool_id, status) >= (p_pool, 'AVAILABLE'::code_status)
+        AND (pool_id, status) <= (p_pool, 'AVAILABLE'::code_status)
+      ORDER BY pool_id, status, id LIMIT 1) IS NOT NULL THEN 'AGAIN'
     WHEN p.exhaustion = 'TOP_UP' AND p.max_codes > (
       SELECT coalesce(sum(count), 0) FROM code_batches
       WHERE program_id = p_program AND pool_id = p_pool) THEN 'TOP_UP' END
