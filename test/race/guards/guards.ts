@@ -135,8 +135,8 @@ export const guards: readonly Guard[] = [
     edits: [
       {
         file: 'pool_shortage',
-        replace: /WHEN EXISTS \(SELECT FROM codes/g,
-        by: 'WHEN false AND EXISTS (SELECT FROM codes',
+        replace: /WHEN \(SELECT id FROM codes/g,
+        by: 'WHEN false AND (SELECT id FROM codes',
       },
     ],
     needs: [
