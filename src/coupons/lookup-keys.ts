@@ -9,7 +9,7 @@ type Of = { programId: string; lookupKeys: Keyring };
  * some stand under a key that this process does not hold: it would not see that a code is there
  * already. Within the CODE_SPACE lock.
  */
-export async function useLookupKey(tx: Tx, { programId, lookupKeys }: Of): Promise<void> {
+export async function enterLookupKey(tx: Tx, { programId, lookupKeys }: Of): Promise<void> {
   const held = [...lookupKeys.all.keys()];
   const unknown = await tx.lookupKey.findFirst({ where: { programId, keyId: { notIn: held } } });
   if (unknown)

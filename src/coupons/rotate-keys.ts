@@ -1,7 +1,7 @@
 import type { Keyring, Random } from '../kernel/crypto.ts';
 import { type Db, inTransaction, type Tx } from '../kernel/db.ts';
 import { lockCodeSpace } from '../kernel/locks.ts';
-import { forgetLookupKeys, useLookupKey } from './lookup-keys.ts';
+import { enterLookupKey, forgetLookupKeys } from './lookup-keys.ts';
 import { type CodeRow, toCode } from './sql/code-row.ts';
 import { drawNonces, openCode, sealCode } from './vault.ts';
 
@@ -67,7 +67,7 @@ async function rotatePage(
 ): Promise<Page> {
   const { encryptionKeys, lookupKeys } = deps.config;
   await lockCodeSpace(tx, programId);
-  await useLookupKey(tx, { programId, lookupKeys });
+  await enterLookupKey(tx, { programId, lookupKeys });
   const rows = await tx.$queryRaw<CodeRow[]>`
     SELECT * FROM codes
     WHERE program_id = ${programId}::uuid AND id > ${after}::uuid

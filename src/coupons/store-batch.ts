@@ -6,7 +6,7 @@ import { type BatchId, type CodeId, newIds } from '../kernel/ids.ts';
 import { lockCodeSpace, lockPoolShared } from '../kernel/locks.ts';
 import { canonicalForm } from './canonical.ts';
 import { mask } from './code-text.ts';
-import { useLookupKey } from './lookup-keys.ts';
+import { enterLookupKey } from './lookup-keys.ts';
 import type { Pool, PoolRef } from './types.ts';
 import { drawNonces, lookupHashes, type Sealed, sealCode } from './vault.ts';
 
@@ -45,7 +45,7 @@ export async function openBatch(
   const { programId, poolId, batchId: id, count } = batch;
   await lockPoolShared(tx, { programId, poolId });
   await lockCodeSpace(tx, programId);
-  await useLookupKey(tx, batch);
+  await enterLookupKey(tx, batch);
   const pool = await tx.pool.findUniqueOrThrow({
     where: { programId_id: { programId, id: poolId } },
   });
