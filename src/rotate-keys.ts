@@ -6,6 +6,7 @@ import { rotateKeys } from './coupons/index.ts';
 import { addKeys, attachEmbedded } from './embedded/attach.ts';
 import { systemRandom } from './kernel/crypto.ts';
 import { openDb } from './kernel/db.ts';
+import { SetupError } from './kernel/setup-error.ts';
 import { runToEnd } from './lifecycle.ts';
 
 const HELP = `Usage: npm run rotate-keys [-- --add-keys]
@@ -32,6 +33,8 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  if (wanted.some((word) => word !== '--add-keys'))
+    throw new SetupError('no such option: --help lists them all');
   const given = readEnvironment();
   const home = given.FLASH_HOME ?? DEFAULT_HOME;
   if (wanted.includes('--add-keys')) {

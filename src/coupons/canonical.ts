@@ -48,17 +48,16 @@ export function isImportable(text: string): boolean {
 export function checkCharacter(body: string): string {
   let sum = 0;
   for (const character of body) {
-    const doubled = sum << 1;
-    // x^5 + x^2 + 1 is primitive, so the powers of x do not repeat within 31 characters.
-    sum = (doubled & 32 ? doubled ^ 0b100101 : doubled) ^ ALPHABET.indexOf(character);
+    sum = step(sum) ^ ALPHABET.indexOf(character);
   }
-  return ALPHABET[multiply(sum)] as string;
+  return ALPHABET[step(sum)] as string;
 }
 
 /**
- * One more step of the polynomial, so that the check character stands one place behind the last.
+ * Times x. x^5 + x^2 + 1 is primitive, so the powers of x do not repeat within 31 characters; the
+ * one step more behind the last character is the check's own place.
  */
-function multiply(value: number): number {
+function step(value: number): number {
   const doubled = value << 1;
   return doubled & 32 ? doubled ^ 0b100101 : doubled;
 }
