@@ -1,5 +1,6 @@
 import type { Deps } from '../deps.ts';
 import { type ProgramId, parseId } from '../kernel/ids.ts';
+import { inOrder } from '../kernel/in-order.ts';
 import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
 import { readCode } from './canonical.ts';
 import type {
@@ -22,16 +23,6 @@ export type PoolStats = {
   redeemed: number;
   revoked: number;
 };
-
-/** Puts rows in the order of the keys that a loader asked for; null where there is none. */
-function inOrder<Row>(
-  ids: readonly string[],
-  rows: Row[],
-  key: (row: Row) => string,
-): (Row | null)[] {
-  const byKey = new Map(rows.map((row) => [key(row), row]));
-  return ids.map((id) => byKey.get(id) ?? null);
-}
 
 export async function poolsByIds(deps: Deps, { programId, ids }: Ids): Promise<(Pool | null)[]> {
   const rows = await deps.db.pool.findMany({ where: { programId, id: { in: [...ids] } } });

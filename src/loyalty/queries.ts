@@ -2,6 +2,7 @@ import type { Deps } from '../deps.ts';
 import { errorCode, retrying } from '../kernel/db.ts';
 import { badInput } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
+import { inOrder } from '../kernel/in-order.ts';
 import { parse, whole } from '../kernel/input.ts';
 import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
 import type { ConsumptionAllocation } from './types.ts';
@@ -115,8 +116,7 @@ export async function lotsByIds(deps: Deps, of: Ids): Promise<(LedgerBatch | nul
   const rows = await deps.db.ledgerBatch.findMany({
     where: { programId: of.programId, id: { in: [...of.ids] } },
   });
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return of.ids.map((id) => byId.get(id) ?? null);
+  return inOrder(of.ids, rows, (row) => row.id);
 }
 
 /** The draws of each spend, in the order in which they were made. */

@@ -1,6 +1,7 @@
 import type { Deps } from '../deps.ts';
 import { badInput, notFound } from '../kernel/errors.ts';
 import { type MemberId, type ProgramId, parseId } from '../kernel/ids.ts';
+import { inOrder } from '../kernel/in-order.ts';
 import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
 import { normaliseEmail } from './email.ts';
 import type { Member } from './types.ts';
@@ -78,6 +79,5 @@ export async function membersByIds(
   const rows = await deps.db.member.findMany({
     where: { programId: of.programId, id: { in: [...of.ids] } },
   });
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return of.ids.map((id) => byId.get(id) ?? null);
+  return inOrder(of.ids, rows, (row) => row.id);
 }

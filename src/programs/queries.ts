@@ -1,6 +1,7 @@
 import type { Deps } from '../deps.ts';
 import { notFound } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
+import { inOrder } from '../kernel/in-order.ts';
 import type { Program, SecretKey, Tier } from './types.ts';
 
 type Of = { programId: ProgramId };
@@ -35,6 +36,5 @@ export async function tiersByIds(
   { programId, ids }: Of & { ids: readonly string[] },
 ): Promise<(Tier | null)[]> {
   const rows = await deps.db.tier.findMany({ where: { programId, id: { in: [...ids] } } });
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  return ids.map((id) => byId.get(id) ?? null);
+  return inOrder(ids, rows, (row) => row.id);
 }
