@@ -1,8 +1,11 @@
 import { createGraphiQLFetcher, type Fetcher, type FetcherParams } from '@graphiql/toolkit';
+import { GraphQLError } from 'graphql';
 import { hasCredential } from './page.ts';
 
 const NO_KEY = {
-  errors: [{ message: 'No key yet: put a secret key or a member token into "Headers" below.' }],
+  errors: [
+    new GraphQLError('No key yet: put a secret key or a member token into "Headers" below.'),
+  ],
 };
 
 type Options = {
