@@ -4,7 +4,7 @@ import { errorCode } from '../kernel/db.ts';
 import { badInput, conflict, notFound, orWhenBusy } from '../kernel/errors.ts';
 import { type BatchId, type MemberId, newId, type ProgramId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
-import { raiseTracker, readTracker } from './cap-tracker.ts';
+import { raiseTracker, readTracker, UNKNOWN } from './cap-tracker.ts';
 import type { AwardAnswer, AwardItem } from './sql/award-points.ts';
 import { type LedgerBatch, OUT_OF_RANGE, PURCHASES, type Refused, tooMany } from './types.ts';
 
@@ -41,15 +41,9 @@ const purchase = z.object({
 export async function awardPoints(deps: Deps, award: Award): Promise<Awarded | Refused> {
   const { programId, memberId } = award;
   const said = parse(purchase, award, 'input');
-  const seen = await readTracker(deps, { programId, memberId });
-  const item: AwardItem = {
-    ...said,
-    id: newId<BatchId>(deps),
-    memberId,
-    occurredAt: award.occurredAt ?? undefined,
-    tracked: seen.known,
-  };
-  const answer = await submit(deps, { programId, item });
+  const id = newId<BatchId>(deps);
+  const item = { ...said, id, memberId, occurredAt: award.occurredAt ?? undefined };
+  const { seen, ...answer } = await askedIfNeeded(deps, { programId, item });
   const { outcome, lot, dayTotal } = answer;
   if (!lot) return refuse(outcome);
   if (outcome === 'AWARDED' && dayTotal !== null)
@@ -58,13 +52,38 @@ export async function awardPoints(deps: Deps, award: Award): Promise<Awarded | R
   return { ok: true, batch: lot, alreadyAwarded: outcome === 'REPEATED', capped };
 }
 
+type Purchase = { programId: ProgramId; item: Omit<AwardItem, 'tracked'> };
+
+/**
+ * Only the ledger knows which awards need the cap, and learning it must not cost a second call of
+ * each. So the tracker is asked first in a program where that was of use the last time; elsewhere
+ * the ledger is, and the tracker only when the ledger has asked for it.
+ */
+async function askedIfNeeded(deps: Deps, { programId, item }: Purchase) {
+  const of = { programId, memberId: item.memberId };
+  const { trackerFirst } = deps.hot;
+  const isFirst = trackerFirst.has(programId);
+  let seen = isFirst ? await readTracker(deps, of) : UNKNOWN;
+  const ask = () => submit(deps, { programId, item: { ...item, tracked: seen.known } });
+  let answer = await ask();
+  if (answer.outcome === 'CAP_TRACKER_UNAVAILABLE' && !isFirst) {
+    seen = await readTracker(deps, of);
+    if (seen.known) answer = await ask();
+  }
+  const { outcome, lot, dayTotal } = answer;
+  const isUncapped = outcome === 'AWARDED' && dayTotal === null && lot && lot.requested > 0n;
+  if (!seen.known || isUncapped) trackerFirst.delete(programId);
+  else if (dayTotal !== null) trackerFirst.add(programId);
+  return { ...answer, seen };
+}
+
 async function submit(
   deps: Deps,
-  of: { programId: string; item: AwardItem },
+  { programId, item }: { programId: ProgramId; item: AwardItem },
 ): Promise<AwardAnswer> {
   const busy: AwardAnswer = { outcome: 'BUSY', lot: undefined, dayTotal: null };
   try {
-    return await orWhenBusy(deps.hot.awards.submit(of.programId, of.item), busy);
+    return await orWhenBusy(deps.hot.awards.submit(programId, item), busy);
   } catch (error) {
     if (errorCode(error) === OUT_OF_RANGE) throw tooMany('input.amount');
     throw error;

@@ -12,6 +12,9 @@ const KEPT_SECONDS = 3 * 24 * 60 * 60;
  */
 export type Tracked = { known: boolean; totals: Record<string, string> };
 
+/** Also of a tracker that was not asked. */
+export const UNKNOWN: Tracked = { known: false, totals: {} };
+
 type Of = { programId: string; memberId: string };
 const keyOf = ({ programId, memberId }: Of) => `flash:cap:${programId}:${memberId}`;
 
@@ -21,7 +24,7 @@ export async function readTracker(deps: Deps, of: Of): Promise<Tracked> {
     const totals = await inTime(deps.redis.hgetall(keyOf(of)));
     if (totals) return { known: true, totals };
   }
-  return { known: false, totals: {} };
+  return UNKNOWN;
 }
 
 async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {

@@ -6,12 +6,15 @@ import { type SpendAnswer, type SpendItem, spendPointsSql } from './sql/spend-po
 export type LedgerQueues = {
   awards: HotQueue<AwardItem, AwardAnswer>;
   spends: HotQueue<SpendItem, SpendAnswer>;
+  /** Programs whose awards ask the cap's tracker before the ledger: see award-points.ts. */
+  trackerFirst: Set<string>;
 };
 
 /** Awards and spends that arrive together share a call, at most one for each member in it. */
 export const openLedgerQueues = (db: Db, limit: CallLimit): LedgerQueues => ({
   awards: new HotQueue(awardOperation(db), limit),
   spends: new HotQueue(spendOperation(db), limit),
+  trackerFirst: new Set(),
 });
 
 const again = <Answer extends { outcome: string }>(answer: Answer): Answer | 'AGAIN' =>

@@ -1,17 +1,31 @@
-import { Redis } from 'ioredis';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 import type { MemberId } from '../../src/kernel/ids.ts';
 import { raiseTracker } from '../../src/loyalty/cap-tracker.ts';
-import { awardPoints } from '../../src/loyalty/index.ts';
+import { awardPoints, grantPoints } from '../../src/loyalty/index.ts';
 import { testDeps } from '../support/database.ts';
 import { unique } from '../support/factories.ts';
+import { temporaryHome } from '../support/home.ts';
 import { DAY, HOUR, type Ledger, NOON, openLedger } from '../support/ledger.ts';
+import { ownRedis } from '../support/own-servers.ts';
 import { unchanged } from '../support/unchanged.ts';
 
 const deps = await testDeps();
-const { databaseUrl, redisUrl } = deps.config;
+const { databaseUrl } = deps.config;
 beforeEach(() => deps.redis.flushdb());
+
+/** How often an award asks the tracker, and how often the ledger. */
+async function asks(of: Deps, award: () => Promise<unknown>) {
+  const tracker = vi.spyOn(of.redis, 'hgetall');
+  const ledger = vi.spyOn(of.hot.awards, 'submit');
+  try {
+    await award();
+    return { tracker: tracker.mock.calls.length, ledger: ledger.mock.calls.length };
+  } finally {
+    tracker.mockRestore();
+    ledger.mockRestore();
+  }
+}
 
 const trackerOf = (ledger: Ledger, member: MemberId) => `flash:cap:${ledger.programId}:${member}`;
 /** What the tracker holds for the first day, once the calls that nobody waits for are through. */
@@ -124,6 +138,18 @@ describe('the tracker', () => {
     expect(await tracked(ledger, memberId)).toBe('40');
   });
 
+  test('is asked first once it was of use, so that an award is one call of the ledger', async () => {
+    const ledger = await openLedger(deps, { settings: { dailyCap: 100, minAmount: 10 } });
+    const member = await ledger.member();
+    const asked = (amount: number) => asks(deps, () => ledger.lot(member, amount));
+    expect(await asked(9)).toEqual({ tracker: 0, ledger: 1 });
+    expect(await asked(50)).toEqual({ tracker: 1, ledger: 2 });
+    expect(await asked(50)).toEqual({ tracker: 1, ledger: 1 });
+    await ledger.set({ dailyCap: null });
+    expect(await asked(50)).toEqual({ tracker: 1, ledger: 1 });
+    expect(await asked(50)).toEqual({ tracker: 0, ledger: 1 });
+  });
+
   test('is let go some days after the last award', async () => {
     const ledger = await openLedger(deps, { settings: { dailyCap: 100 } });
     const member = await ledger.member();
@@ -146,16 +172,18 @@ describe('the tracker', () => {
 });
 
 /** Both ways of Redis being of no use: nobody listens, or somebody who does not answer in time. */
+const home = await temporaryHome();
+const own = await ownRedis(home.folder);
 const gone = await testDeps({ databaseUrl, config: { redisUrl: 'redis://127.0.0.1:1' } });
-const slow = await testDeps({ databaseUrl });
-const pauser = new Redis(redisUrl);
-afterAll(() => pauser.quit());
-const freeze = () => pauser.client('PAUSE', 1_200, 'ALL');
-const thaw = () => pauser.client('UNPAUSE');
+const slow = await testDeps({ databaseUrl, config: { redisUrl: own.url } });
+afterAll(async () => {
+  await own.stop();
+  await home.remove();
+});
 
-const ways: [string, Deps, () => Promise<unknown>][] = [
-  ['unreachable', gone, async () => {}],
-  ['frozen', slow, freeze],
+const ways: [string, Deps, () => unknown][] = [
+  ['unreachable', gone, () => {}],
+  ['frozen', slow, own.freeze],
 ];
 
 describe.each(ways)('with Redis %s', (_, without, begin) => {
@@ -169,14 +197,14 @@ describe.each(ways)('with Redis %s', (_, without, begin) => {
   test('an award that needs the cap is withheld, in well under a second, and nothing is written', async () => {
     const ledger = await openLedger(deps, { settings: { dailyCap: 100 } });
     const member = await ledger.member();
-    await begin();
+    begin();
     const answer = await unchanged(deps.db, async () => {
       const start = performance.now();
       const withheld = await award(ledger, member, { orderId: 'o', amount: 50 });
       expect(performance.now() - start).toBeLessThan(900);
       return withheld;
     });
-    await thaw();
+    own.thaw();
     expect(answer).toEqual({ ok: false, reason: 'CAP_TRACKER_UNAVAILABLE' });
     // The key was not used up by the refusal.
     expect(await ledger.award(member, 'o', { amount: 50 })).toMatchObject({
@@ -184,22 +212,28 @@ describe.each(ways)('with Redis %s', (_, without, begin) => {
     });
   });
 
-  test('key hits, awards of nothing, programs without a cap and grants go on', async () => {
+  test('key hits, awards of nothing, programs without a cap and grants do not ask it', async () => {
     const ledger = await openLedger(deps, { settings: { dailyCap: 100, minAmount: 10 } });
     const capless = await openLedger(deps);
     const [member, free] = [await ledger.member(), await capless.member()];
     const known = await ledger.lot(member, 50, { orderId: 'known' });
-    await begin();
-    const hit = await award(ledger, member, { orderId: 'known', amount: 50 });
-    expect(hit).toMatchObject({ alreadyAwarded: true, batch: { id: known.id } });
-    await begin();
-    const nothing = await award(ledger, member, { amount: 9 });
-    expect(nothing).toMatchObject({ ok: true, batch: { zeroReason: 'BELOW_MINIMUM', cap: null } });
-    await begin();
-    expect(await award(capless, free, { amount: 9 })).toMatchObject({ batch: { points: 9n } });
-    await ledger.grant(member, 5);
-    await thaw();
-    expect(await ledger.points(member)).toEqual([55, 0, 0, 55]);
+    // As long as it answers, it is asked first in this program.
+    await award(ledger, member, { amount: 50 });
+    begin();
+    expect(await award(ledger, member, { amount: 50 })).toMatchObject({ ok: false });
+    const goOn = async () => {
+      const hit = await award(ledger, member, { orderId: 'known', amount: 50 });
+      expect(hit).toMatchObject({ alreadyAwarded: true, batch: { id: known.id } });
+      const nothing = await award(ledger, member, { amount: 9 });
+      const below = { zeroReason: 'BELOW_MINIMUM', cap: null };
+      expect(nothing).toMatchObject({ ok: true, batch: below });
+      const uncapped = await award(capless, free, { amount: 9 });
+      expect(uncapped).toMatchObject({ ok: true, batch: { points: 9n } });
+      const gift = { programId: ledger.programId, memberId: member, points: 5, reason: 'a gift' };
+      await grantPoints(without, { ...gift, idempotencyKey: 'gift' });
+    };
+    expect(await asks(without, goOn)).toEqual({ tracker: 0, ledger: 3 });
+    own.thaw();
   });
 });
 
