@@ -12,30 +12,32 @@ RETURNS TABLE (ord int, outcome text, lot ledger_batches, day_total bigint)
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   v_program programs;
-  v_now timestamptz := program_now(p_program);
   v_item jsonb;
 BEGIN
   SELECT * INTO STRICT v_program FROM programs WHERE id = p_program;
   FOR v_item IN SELECT * FROM jsonb_array_elements(p_items) LOOP
     RETURN QUERY SELECT (v_item->'ord')::int, a.outcome, a.lot, a.day_total
     FROM award_one(v_program, jsonb_populate_record(NULL::ledger_batches, v_item),
-      (v_item->'tracked')::boolean, v_now) a;
+      (v_item->'tracked')::boolean) a;
   END LOOP;
 END $$;
 
 -- One purchase. `p_lot` names it; `earned_at` is when it happened, null for now.
 CREATE OR REPLACE FUNCTION award_one(
-  p_program programs, p_lot ledger_batches, p_tracked boolean, p_now timestamptz,
+  p_program programs, p_lot ledger_batches, p_tracked boolean,
   OUT outcome text, OUT lot ledger_batches, OUT day_total bigint)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_quote record;
+  v_now timestamptz;
 BEGIN
   IF NOT (try_lock_award(p_program.id, p_lot.source::text, p_lot.order_id)
       AND try_lock_member(p_program.id, p_lot.member_id)) THEN
     outcome := 'AGAIN';
     RETURN;
   END IF;
+  -- Read under the locks: a time from before them could be older than the journal's last line.
+  v_now := program_now(p_program.id);
   SELECT * INTO lot FROM ledger_batches l
   WHERE l.program_id = p_program.id AND l.source = p_lot.source AND l.order_id = p_lot.order_id
     AND l.generation = p_lot.generation;
@@ -44,13 +46,13 @@ BEGIN
       THEN 'REPEATED' ELSE 'PAYLOAD_DIFFERS' END;
     RETURN;
   END IF;
-  outcome := award_refusal(p_program, p_lot, p_now);
+  outcome := award_refusal(p_program, p_lot, v_now);
   IF outcome IS NOT NULL THEN
     RETURN;
   END IF;
   lot := p_lot;
   -- A clock that is a little ahead is not a purchase of the future.
-  lot.earned_at := least(coalesce(p_lot.earned_at, p_now), p_now);
+  lot.earned_at := least(coalesce(p_lot.earned_at, v_now), v_now);
   SELECT * INTO v_quote FROM quote_award(p_program, lot.member_id, lot.amount, lot.earned_at);
   IF p_program.daily_cap IS NOT NULL AND v_quote.requested > 0 THEN
     IF NOT p_tracked THEN
@@ -63,8 +65,8 @@ BEGIN
   lot.requested := v_quote.requested;
   lot.points := v_quote.awarded;
   lot.zero_reason := v_quote.zero_reason;
-  lot := earn_points(p_program, lot, p_now);
-  PERFORM apply_waiting_refunds(p_program, lot, p_now);
+  lot := earn_points(p_program, lot, v_now);
+  PERFORM apply_waiting_refunds(p_program, lot, v_now);
   SELECT * INTO lot FROM ledger_batches l WHERE l.program_id = p_program.id AND l.id = lot.id;
   outcome := 'AWARDED';
 END $$;

@@ -87,6 +87,10 @@ LANGUAGE sql STABLE AS $$
     FROM days WHERE points > 0 AND awarded > cap
   UNION ALL SELECT 'lot.refunded = its refunds, up to its amount', id::text, refunds, refunded
     FROM shares WHERE refunded <> refunds
+  UNION ALL SELECT 'refund: pending only while its award is not there', r.id::text, 0, 1
+    FROM purchase_refunds r JOIN lots l
+      ON (l.source, l.order_id, l.generation) = (r.source, r.order_id, r.generation)
+    WHERE r.program_id = p_program AND r.pending
   UNION ALL SELECT 'lot.cancelled = the share of its points that was refunded', id::text, share,
     cancelled FROM shares WHERE cancelled <> share
 $$;

@@ -10,6 +10,7 @@ DECLARE
   v_draw record;
   v_now timestamptz;
   v_left bigint := p_points;
+  v_expired bigint := 0;
 BEGIN
   SELECT * INTO v_spend FROM spends WHERE program_id = p_program AND id = p_spend;
   IF NOT FOUND THEN
@@ -30,17 +31,23 @@ BEGIN
     EXIT WHEN v_left = 0;
     UPDATE consumption_allocations SET refunded = refunded + least(v_left, v_draw.left_of_it)
     WHERE program_id = p_program AND spend_id = p_spend AND position = v_draw.position;
-    PERFORM give_back(p_program, v_draw.batch_id, least(v_left, v_draw.left_of_it), v_now);
+    v_expired := v_expired
+      + give_back(p_program, v_draw.batch_id, least(v_left, v_draw.left_of_it), v_now);
     v_left := v_left - least(v_left, v_draw.left_of_it);
   END LOOP;
   PERFORM append_event(p_program, 'points.refunded', v_spend.member_id,
     jsonb_build_object('spendId', p_spend, 'points', p_points), v_now);
+  IF v_expired > 0 THEN
+    PERFORM append_event(p_program, 'points.expired', v_spend.member_id,
+      jsonb_build_object('points', v_expired), v_now);
+  END IF;
   RETURN 'REFUNDED';
 END $$;
 
-CREATE OR REPLACE FUNCTION give_back(
-  p_program uuid, p_batch uuid, p_points bigint, p_now timestamptz)
-RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- Answers how many of the points expired at once.
+DROP FUNCTION IF EXISTS give_back(uuid, uuid, bigint, timestamptz);
+CREATE FUNCTION give_back(p_program uuid, p_batch uuid, p_points bigint, p_now timestamptz)
+RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_lot ledger_batches;
 BEGIN
@@ -51,7 +58,8 @@ BEGIN
     UPDATE ledger_batches SET remaining = remaining - p_points, expired = expired + p_points
     WHERE program_id = p_program AND id = p_batch;
     PERFORM write_entry(p_program, v_lot.member_id, 'EXPIRE', -p_points, p_batch, p_now);
-  ELSE
-    PERFORM pay_debt(p_program, v_lot.member_id, p_batch, p_points, p_now);
+    RETURN p_points;
   END IF;
+  PERFORM pay_debt(p_program, v_lot.member_id, p_batch, p_points, p_now);
+  RETURN 0;
 END $$;

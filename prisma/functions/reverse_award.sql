@@ -96,8 +96,11 @@ BEGIN
   UPDATE purchase_refunds SET pending = false, reversed = v_drawn,
     debt = v_cancel - v_forgone - v_drawn
   WHERE program_id = p_program AND id = p_refund.id RETURNING * INTO STRICT v_refund;
-  PERFORM append_event(p_program, 'points.reversed', v_lot.member_id, jsonb_build_object(
-    'batchId', p_lot, 'cancelled', v_cancel, 'reversed', v_drawn, 'debt', v_refund.debt), p_now);
+  -- The share of a small refund may be no point: then nothing has happened that could be told.
+  IF v_cancel > 0 THEN
+    PERFORM append_event(p_program, 'points.reversed', v_lot.member_id, jsonb_build_object(
+      'batchId', p_lot, 'cancelled', v_cancel, 'reversed', v_drawn, 'debt', v_refund.debt), p_now);
+  END IF;
   RETURN v_refund;
 END $$;
 

@@ -10,21 +10,21 @@ RETURNS TABLE (ord int, outcome text, spend spends)
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   v_program programs;
-  v_now timestamptz := program_now(p_program);
   v_item jsonb;
 BEGIN
   SELECT * INTO STRICT v_program FROM programs WHERE id = p_program;
   FOR v_item IN SELECT * FROM jsonb_array_elements(p_items) LOOP
     RETURN QUERY SELECT (v_item->'ord')::int, s.outcome, s.spend
-    FROM spend_one(v_program, jsonb_populate_record(NULL::spends, v_item), v_now) s;
+    FROM spend_one(v_program, jsonb_populate_record(NULL::spends, v_item)) s;
   END LOOP;
 END $$;
 
 CREATE OR REPLACE FUNCTION spend_one(
-  p_program programs, p_spend spends, p_now timestamptz, OUT outcome text, OUT spend spends)
+  p_program programs, p_spend spends, OUT outcome text, OUT spend spends)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_open refcursor;
+  v_now timestamptz;
   v_lot record;
   v_lots uuid[] := '{}';
   v_draws bigint[] := '{}';
@@ -46,9 +46,11 @@ BEGIN
     outcome := 'NO_SUCH_MEMBER';
     RETURN;
   END IF;
+  -- Read under the lock: a time from before it could be older than the journal's last line.
+  v_now := program_now(p_program.id);
   -- Looked at first and drawn afterwards: a spend that is refused has written nothing. One lot at a
   -- time, so that a spend costs by the lots that it draws from.
-  v_open := open_lots(p_program, p_spend.member_id, p_now);
+  v_open := open_lots(p_program, p_spend.member_id, v_now);
   WHILE v_left > 0 LOOP
     FETCH v_open INTO v_lot;
     EXIT WHEN NOT FOUND;
@@ -61,7 +63,7 @@ BEGIN
     outcome := 'INSUFFICIENT_POINTS';
     RETURN;
   END IF;
-  spend := draw_lots(p_program.id, p_spend, v_lots, v_draws, p_now);
+  spend := draw_lots(p_program.id, p_spend, v_lots, v_draws, v_now);
   outcome := 'SPENT';
 END $$;
 

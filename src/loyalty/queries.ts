@@ -141,26 +141,35 @@ export type Liability = {
   byExpiryMonth: { month: string | null; points: bigint }[];
 };
 
-/** The roll-forward between two instants; without them, from the beginning until now. */
+type Sums = Omit<Liability, 'expired' | 'byExpiryMonth'>;
+type Month = { month: string | null; points: string };
+
+/**
+ * The roll-forward between two instants; without them, from the beginning until now. One statement,
+ * so that its parts are of one snapshot and tie out beside awards that commit meanwhile.
+ */
 export async function pointsLiability(
   deps: Deps,
   args: { programId: ProgramId; from?: Date | null | undefined; asOf?: Date | null | undefined },
 ): Promise<Liability> {
-  const { programId } = args;
-  const [clock] = await deps.db.$queryRaw<{ now: Date }[]>`
-    SELECT program_now(${programId}::uuid) AS now`;
-  const asOf = args.asOf ?? (clock?.now as Date);
   const from = args.from ?? new Date(0);
-  if (from > asOf) throw badInput('from', 'an instant not after asOf');
-  const [row] = await deps.db.$queryRaw<Omit<Liability, 'asOf' | 'expired' | 'byExpiryMonth'>[]>`
-    SELECT * FROM points_liability(${programId}::uuid, ${from}, ${asOf})`;
+  const [row] = await deps.db.$queryRaw<(Sums & { months: Month[] })[]>`
+    SELECT c.now AS "asOf", sums.*, (
+      SELECT coalesce(jsonb_agg(jsonb_build_object('month', month, 'points', points::text)
+        ORDER BY month NULLS LAST), '[]')
+      FROM (SELECT to_char(o.expires_at AT TIME ZONE p.time_zone, 'YYYY-MM') AS month,
+          sum(o.points) AS points
+        FROM points_outstanding(p.id, c.now) o GROUP BY 1 HAVING sum(o.points) <> 0) m) AS months
+    FROM programs p
+    CROSS JOIN LATERAL (
+      SELECT coalesce(${args.asOf}::timestamptz, program_now(p.id)) AS now OFFSET 0) c
+    CROSS JOIN LATERAL points_liability(p.id, ${from}::timestamptz, c.now) sums
+    WHERE p.id = ${args.programId}::uuid`;
   if (!row) throw new Error('a program without a liability');
-  const byExpiryMonth = await deps.db.$queryRaw<Liability['byExpiryMonth']>`
-    SELECT to_char(o.expires_at AT TIME ZONE p.time_zone, 'YYYY-MM') AS month,
-      sum(o.points)::bigint AS points
-    FROM programs p CROSS JOIN LATERAL points_outstanding(p.id, ${asOf}) o
-    WHERE p.id = ${programId}::uuid GROUP BY 1 HAVING sum(o.points) <> 0 ORDER BY 1 NULLS LAST`;
-  const { opening, awarded, spent, reversed, refunded, closing } = row;
+  const { months, ...sums } = row;
+  if (from > sums.asOf) throw badInput('from', 'an instant not after asOf');
+  const { opening, awarded, spent, reversed, refunded, closing } = sums;
   const expired = opening + awarded - spent - reversed + refunded - closing;
-  return { ...row, asOf, expired, byExpiryMonth };
+  const byExpiryMonth = months.map(({ month, points }) => ({ month, points: BigInt(points) }));
+  return { ...sums, expired, byExpiryMonth };
 }

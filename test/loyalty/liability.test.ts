@@ -115,6 +115,19 @@ test('what is outstanding is told by the month in which it expires, and valued h
   ]);
 });
 
+test('its parts are of one moment, whatever commits meanwhile', async () => {
+  const ledger = await openLedger(deps);
+  const { programId } = ledger;
+  const members = await Promise.all(Array.from({ length: 40 }, () => ledger.member()));
+  const awards = members.map((member) => ledger.lot(member, 10));
+  const reads = members.map(() => pointsLiability(deps, { programId }));
+  for (const { opening, awarded, closing, expired, byExpiryMonth } of await Promise.all(reads)) {
+    const outstanding = byExpiryMonth.reduce((sum, { points }) => sum + points, 0n);
+    expect([opening, expired, outstanding, awarded]).toEqual([0n, 0n, closing, closing]);
+  }
+  await Promise.all(awards);
+});
+
 test('nothing is nothing, and a span must not end before it begins', async () => {
   const ledger = await openLedger(deps);
   expect(await liability(ledger)).toMatchObject({ opening: 0, expired: 0, closing: 0 });

@@ -49,6 +49,7 @@ const GAVE_BACK = 'spend.refunded = sum of what its draws gave back';
 const FOLLOWS = 'entry.balanceAfter = the one before it + points';
 const CAP = 'lot: awarded on its day up to it <= its cap';
 const REFUNDED = 'lot.refunded = its refunds, up to its amount';
+const PENDING = 'refund: pending only while its award is not there';
 const SHARE = 'lot.cancelled = the share of its points that was refunded';
 
 const member = (text: string) => `UPDATE members SET ${text} WHERE id = :ann`;
@@ -97,6 +98,8 @@ const corruptions: [string, string[]][] = [
   [`DELETE FROM ledger_entries WHERE id = ${last}`, [OUTSTANDING, KINDS]],
   [`DELETE FROM ledger_entries WHERE id = ${first}`, [OUTSTANDING, KINDS, FOLLOWS]],
   [`DELETE FROM purchase_refunds WHERE order_id = 'o-1'`, [REFUNDED]],
+  [`UPDATE purchase_refunds SET pending = true WHERE order_id = 'o-1'`, [PENDING, REFUNDED]],
+  [`UPDATE purchase_refunds SET order_id = 'o-1' WHERE order_id = 'later'`, [PENDING]],
   ['DELETE FROM ledger_batches WHERE id = :lot', [KINDS, CANCELLED]],
 ];
 

@@ -151,6 +151,7 @@ describe('what is not in the lot any more', () => {
       expect(await own.reverse('o', 100)).toMatchObject({ reversed: 30n, debt: 0n });
       const { cancelled, forgone, expired, reversed } = await own.find(lot.id);
       expect([cancelled, forgone, expired, reversed]).toEqual([100n, 70n, 70n, 0n]);
+      expect((await own.events()).at(-1)).toBe('points.reversed');
       expect((await own.find(other.id)).remaining).toBe(170n);
       expect(await own.differences()).toEqual([]);
     }
@@ -215,7 +216,17 @@ describe('a refund', () => {
     await own.lot(member, 100, { orderId: 'o' });
     expect(await own.reverse('o', 100)).toMatchObject({ reversed: 0n, debt: 0n, pending: false });
     expect(await own.journal(member)).toEqual([]);
+    expect(await own.events()).toEqual([]);
     expect(await own.differences()).toEqual([]);
+  });
+
+  test('of less than a point is told with the refund that makes it one', async () => {
+    const own = await openLedger(deps, { settings: { baseRate: '1' } });
+    await own.lot(await own.member(), 200, { orderId: 'o' });
+    await own.reverse('o', 60);
+    expect(await own.events()).toEqual(['points.awarded']);
+    await own.reverse('o', 60);
+    expect(await own.events()).toEqual(['points.awarded', 'points.reversed']);
   });
 
   test.each([

@@ -227,6 +227,9 @@ describe('the refund of a spend', () => {
       'EXPIRE -50 = 0',
     ]);
     expect(await own.find(lot.id)).toMatchObject({ remaining: 0n, drawn: 10n, expired: 90n });
+    expect(await own.events()).toEqual(
+      ['awarded', 'spent', 'expired', 'refunded', 'expired'].map((what) => `points.${what}`),
+    );
     expect(await own.differences()).toEqual([]);
   });
 
