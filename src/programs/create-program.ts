@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { Scope } from '../generated/prisma/enums.ts';
-import { inTransaction } from '../kernel/db.ts';
+import { inTransaction, type Tx } from '../kernel/db.ts';
 import { badInput } from '../kernel/errors.ts';
 import { newId, type ProgramId, type TierId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
@@ -41,9 +41,20 @@ export async function createProgram(
     const created = await tx.program.create({ data: { id, createdAt, clock, ...data } });
     await tx.tier.createMany({ data: tiers });
     await tx.secretKey.create({ data: key.row });
+    await beginDailyWork(tx, id);
     return created;
   });
   return { program, secretKey: key.text };
+}
+
+/** The first day to be worked is the one after today. Nobody but its owner moves a sandbox. */
+async function beginDailyWork(tx: Tx, programId: ProgramId): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO program_work (program_id, day, due_at)
+    SELECT p.id, today.day + 1, CASE WHEN NOT p.sandbox THEN day_start(p.id, today.day + 1) END
+    FROM programs p CROSS JOIN LATERAL (
+      SELECT day_of(p.id, program_now(p.id)) AS day) today
+    WHERE p.id = ${programId}::uuid`;
 }
 
 async function readProgram(deps: Deps, input: ProgramInput) {

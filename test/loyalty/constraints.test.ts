@@ -48,6 +48,8 @@ const aLot = (id: string, changes: string) =>
     `${newId}, 'sequence', 1000000, 'order_id', 'o-9', 'drawn', 0, 'expired', 0, 'reversed', 0,
      'cancelled', 0, 'forgone', 0, 'refunded', 0, ${changes}`,
   );
+const bonus = `'source', 'BIRTHDAY', 'order_id', NULL, 'amount', NULL, 'points', 1, 'remaining', 1`;
+const birthday = `${bonus}, 'occasion', '2021'`;
 const draws = (text: string) =>
   `UPDATE consumption_allocations SET ${text} WHERE program_id = :program AND position = 1`;
 const entry = (values: string) => `
@@ -92,6 +94,12 @@ const violations: Record<string, string[]> = {
     ...['expires_at = NULL', 'reversed = reversed - 1, remaining = remaining + 1'],
     ...['cancelled = cancelled - 1', 'refunded = refunded - 1'],
   ].map((text) => lot(text)),
+  ledger_batches_bonus_has_occasion: [
+    aLot('full', `${bonus}, 'occasion', NULL`),
+    aLot('full', `'occasion', '2021', 'points', 1, 'remaining', 1`),
+  ],
+  ledger_batches_one_bonus: [`WITH one AS (${aLot('full', birthday)}) ${aLot('full', birthday)}`],
+  ledger_batches_occasion_stays: [lot(`occasion = '2021'`)],
   ledger_batches_kept: [kept('ledger_batches')],
   ledger_batches_day_within_cap: [aLot('full', `'points', 1, 'remaining', 1`)],
   spends_points: [

@@ -23,6 +23,7 @@ export type LotRow = {
   day: Date;
   cap: bigint | null;
   reason: string | null;
+  occasion: string | null;
   earned_at: Date;
   matures_at: Date;
   expires_at: Date | null;
@@ -51,6 +52,7 @@ export const toLot = (row: LotRow): LedgerBatch => ({
   day: row.day,
   cap: row.cap,
   reason: row.reason,
+  occasion: row.occasion,
   earnedAt: row.earned_at,
   maturesAt: row.matures_at,
   expiresAt: row.expires_at,
