@@ -10,6 +10,7 @@ const OUT = 'src/generated/graphql.ts';
 
 /** What a resolver of each type is given, where that is not the shape that clients see. */
 const mappers: Record<string, string> = {
+  AwardPointsSuccess: '../loyalty/index.ts#Awarded as AwardedResult',
   Code: '../generated/prisma/client.ts#Code as CodeRow',
   CodeBatch: '../generated/prisma/client.ts#CodeBatch as CodeBatchRow',
   ConsumptionAllocation:
@@ -17,6 +18,7 @@ const mappers: Record<string, string> = {
   LedgerBatch: '../generated/prisma/client.ts#LedgerBatch as LedgerBatchRow',
   LedgerEntry: '../generated/prisma/client.ts#LedgerEntry as LedgerEntryRow',
   Spend: '../generated/prisma/client.ts#Spend as SpendRow',
+  SpendPointsSuccess: '../loyalty/index.ts#Spent as SpentResult',
   Member: '../generated/prisma/client.ts#Member as MemberRow',
   Pool: '../generated/prisma/client.ts#Pool as PoolRow',
   Program: '../generated/prisma/client.ts#Program as ProgramRow',

@@ -1,6 +1,7 @@
 /** `npm run bench`: how fast the engine is, each line against a baseline on the same server. */
 import process from 'node:process';
 import { endAll, endOnSignals, wasInterrupted } from './cleanup.ts';
+import { award } from './lines/award.ts';
 import { claim, taps } from './lines/claim.ts';
 import { drained, sizes, snapshot } from './lines/flat.ts';
 import { generating } from './lines/generate.ts';
@@ -12,7 +13,18 @@ import { type Options, readOptions } from './options.ts';
 import { machine, type Result, report } from './report.ts';
 import { openWorld } from './world.ts';
 
-const LINES: Line[] = [claim, taps, redeem, generating, lists, sizes, drained, snapshot, memory];
+const LINES: Line[] = [
+  claim,
+  taps,
+  redeem,
+  award,
+  generating,
+  lists,
+  sizes,
+  drained,
+  snapshot,
+  memory,
+];
 
 const HELP = `npm run bench -- [names] [--quick | --full]
 

@@ -110,6 +110,8 @@ export const SPACES = {
   taps: 2 ** 42,
   memory: 2 ** 43,
   flat: 2 ** 44,
+  awards: 2 ** 45,
+  bareAwards: 2 ** 46,
 };
 const known = new Map<number, number>();
 
@@ -163,6 +165,11 @@ const drainedSoFar = (poolId: string) => drained.get(poolId) ?? 0;
 /** What autovacuum would do soon; now, so that it does not fall into one side's round. */
 export async function tidy({ sql }: World): Promise<void> {
   await sql.query('VACUUM (ANALYZE, INDEX_CLEANUP ON) codes, claims, code_reveals, redemptions');
+}
+
+export async function tidyLedger({ sql }: World): Promise<void> {
+  await sql.query(`VACUUM (ANALYZE, INDEX_CLEANUP ON) members, ledger_batches, spends,
+    consumption_allocations, ledger_entries, events`);
 }
 
 /** After the seed: everything is in statistics and visibility maps, and on disk. */

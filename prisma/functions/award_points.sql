@@ -9,7 +9,8 @@
 DROP FUNCTION IF EXISTS award_points(uuid, jsonb);
 CREATE FUNCTION award_points(p_program uuid, p_items jsonb)
 RETURNS TABLE (ord int, outcome text, lot ledger_batches, day_total bigint)
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+AS $$
 DECLARE
   v_program programs;
   v_item jsonb;
@@ -28,6 +29,7 @@ CREATE OR REPLACE FUNCTION award_one(
   OUT outcome text, OUT lot ledger_batches, OUT day_total bigint)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+  v_lot ledger_batches := p_lot;
   v_quote record;
   v_now timestamptz;
 BEGIN
@@ -50,40 +52,47 @@ BEGIN
   IF outcome IS NOT NULL THEN
     RETURN;
   END IF;
-  lot := p_lot;
   -- A clock that is a little ahead is not a purchase of the future.
-  lot.earned_at := least(coalesce(p_lot.earned_at, v_now), v_now);
-  SELECT * INTO v_quote FROM quote_award(p_program, lot.member_id, lot.amount, lot.earned_at);
+  v_lot.earned_at := least(coalesce(p_lot.earned_at, v_now), v_now);
+  SELECT * INTO v_quote FROM quote_award(p_program, v_lot.member_id, v_lot.amount, v_lot.earned_at);
+  IF v_quote.multiplier IS NULL THEN
+    outcome := 'NO_SUCH_MEMBER';
+    RETURN;
+  END IF;
   IF p_program.daily_cap IS NOT NULL AND v_quote.requested > 0 THEN
     IF NOT p_tracked THEN
       outcome := 'CAP_TRACKER_UNAVAILABLE';
       RETURN;
     END IF;
-    lot.cap := p_program.daily_cap;
+    v_lot.cap := p_program.daily_cap;
     day_total := v_quote.used + v_quote.awarded;
   END IF;
-  lot.requested := v_quote.requested;
-  lot.points := v_quote.awarded;
-  lot.zero_reason := v_quote.zero_reason;
-  lot := earn_points(p_program, lot, v_now);
-  PERFORM apply_waiting_refunds(p_program, lot, v_now);
-  SELECT * INTO lot FROM ledger_batches l WHERE l.program_id = p_program.id AND l.id = lot.id;
+  v_lot.day := v_quote.day;
+  v_lot.requested := v_quote.requested;
+  v_lot.points := v_quote.awarded;
+  v_lot.zero_reason := v_quote.zero_reason;
+  lot := earn_points(p_program, v_lot, v_now);
+  lot := apply_waiting_refunds(p_program.id, lot, v_now);
   outcome := 'AWARDED';
 END $$;
 
+-- Why a purchase is not awarded, whoever made it.
 CREATE OR REPLACE FUNCTION award_refusal(
   p_program programs, p_lot ledger_batches, p_now timestamptz)
-RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT CASE
-    WHEN NOT EXISTS (SELECT FROM members WHERE program_id = p_program.id AND id = p_lot.member_id)
-      THEN 'NO_SUCH_MEMBER'
-    WHEN p_lot.earned_at > p_now + interval '5 minutes' THEN 'TOO_LATE'
-    WHEN p_lot.earned_at < p_now - make_interval(days => p_program.max_backdate_days)
-      THEN 'TOO_EARLY'
-    WHEN p_lot.generation > 1 AND NOT EXISTS (
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF p_lot.earned_at > p_now + interval '5 minutes' THEN
+    RETURN 'TOO_LATE';
+  END IF;
+  IF p_lot.earned_at < p_now - make_interval(days => p_program.max_backdate_days) THEN
+    RETURN 'TOO_EARLY';
+  END IF;
+  IF p_lot.generation > 1 AND NOT EXISTS (
       SELECT FROM ledger_batches l
       WHERE l.program_id = p_program.id AND l.source = p_lot.source
         AND l.order_id = p_lot.order_id AND l.generation = p_lot.generation - 1
-        AND l.refunded = l.amount) THEN 'EARLIER_GENERATION_OPEN'
-  END
-$$;
+        AND l.refunded = l.amount) THEN
+    RETURN 'EARLIER_GENERATION_OPEN';
+  END IF;
+  RETURN NULL;
+END $$;

@@ -49,21 +49,25 @@ BEGIN
   RETURN NEXT;
 END $$;
 
--- Those that arrived before their award; together they take back no more than all of it.
-CREATE OR REPLACE FUNCTION apply_waiting_refunds(
-  p_program programs, p_lot ledger_batches, p_now timestamptz)
-RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- Those that arrived before their award; together they take back no more than all of it. Answers
+-- the lot as it is then.
+DROP FUNCTION IF EXISTS apply_waiting_refunds(uuid, ledger_batches, timestamptz);
+CREATE FUNCTION apply_waiting_refunds(p_program uuid, p_lot ledger_batches, p_now timestamptz)
+RETURNS ledger_batches LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+  v_lot ledger_batches := p_lot;
   v_refund purchase_refunds;
 BEGIN
   FOR v_refund IN
     SELECT * FROM purchase_refunds r
-    WHERE r.program_id = p_program.id AND r.source = p_lot.source AND r.order_id = p_lot.order_id
+    WHERE r.program_id = p_program AND r.source = p_lot.source AND r.order_id = p_lot.order_id
       AND r.generation = p_lot.generation AND r.pending
     ORDER BY r.at, r.id
   LOOP
-    PERFORM apply_refund(p_program.id, p_lot.id, v_refund, p_now);
+    PERFORM apply_refund(p_program, p_lot.id, v_refund, p_now);
+    SELECT * INTO STRICT v_lot FROM ledger_batches WHERE program_id = p_program AND id = p_lot.id;
   END LOOP;
+  RETURN v_lot;
 END $$;
 
 -- Within the locks of the award and the member.

@@ -71,9 +71,7 @@ export const pointsResolvers = {
         memberId: memberOf(context, input.memberId, 'input.memberId'),
       });
       if (!awarded.ok) return refusal(context, awarded);
-      const { batch, alreadyAwarded, capped } = awarded;
-      const member = await holder(context, batch.memberId);
-      return { __typename: 'AwardPointsSuccess', batch, alreadyAwarded, capped, member };
+      return { __typename: 'AwardPointsSuccess', ...awarded };
     },
     grantPoints: (_, { input }, context) =>
       grantPoints(context.deps, {
@@ -88,9 +86,7 @@ export const pointsResolvers = {
         memberId: memberOf(context, input.memberId, 'input.memberId'),
       });
       if (!spent.ok) return refusal(context, spent);
-      const { spend, alreadySpent } = spent;
-      const member = await holder(context, spend.memberId);
-      return { __typename: 'SpendPointsSuccess', spend, alreadySpent, member };
+      return { __typename: 'SpendPointsSuccess', ...spent };
     },
     refundSpend: (_, { input }, { deps, caller }) =>
       refundSpend(deps, {
@@ -111,6 +107,13 @@ export const pointsResolvers = {
         member: done.memberId === null ? null : await holder(context, done.memberId),
       };
     },
+  },
+  // Read only where it is selected: a till that awards does not pay for the member's row.
+  AwardPointsSuccess: {
+    member: ({ batch }, _, context) => holder(context, batch.memberId),
+  },
+  SpendPointsSuccess: {
+    member: ({ spend }, _, context) => holder(context, spend.memberId),
   },
   LedgerBatch: {
     amount: (lot) => (lot.amount === null ? null : Number(lot.amount)),
