@@ -2,7 +2,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testDeps } from '../support/database.ts';
-import { ofLedger, openLedger } from '../support/ledger.ts';
+import { openLedger } from '../support/ledger.ts';
+import { ALL_RULES, roomOfRule } from '../support/rules.ts';
 import { unchanged } from '../support/unchanged.ts';
 
 const deps = await testDeps();
@@ -184,14 +185,8 @@ test.each(cases)('%s refuses: %s', async (rule, statement) => {
 });
 
 test('every rule of the ledger is tried here', async () => {
-  const { rows } = await client.query<{ name: string }>(`
-    SELECT conname AS name FROM pg_constraint
-      WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'x', 'u')
-    UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
-    UNION SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-      WHERE c.relnamespace = 'public'::regnamespace AND indisunique AND NOT indisprimary
-    ORDER BY 1`);
-  const names = rows.map(({ name }) => name).filter(ofLedger);
+  const { rows } = await client.query<{ name: string }>(ALL_RULES);
+  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'ledger');
   expect(names.filter((name) => !(name in violations))).toEqual([]);
   expect(names.length).toBe(Object.keys(violations).length);
 });

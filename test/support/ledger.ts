@@ -133,9 +133,3 @@ export async function openLedger(deps: Deps, { settings = {}, ...program }: Of =
     differences: async () => (await reconcile(deps, { programId })).differences,
   };
 }
-
-/** Rules of the database that keep the ledger, by their names: tried in test/loyalty. */
-export const ofLedger = (rule: string): boolean =>
-  /^(ledger_|spends_|consumption_|purchase_refunds_|events_|members_(outstanding|debt)_)/.test(
-    rule,
-  );

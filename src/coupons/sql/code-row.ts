@@ -17,6 +17,7 @@ export type CodeRow = {
   member_id: string | null;
   owner_match: number | null;
   claim_email: string | null;
+  recipient_id: string | null;
   allocated_at: Date | null;
   revealed_at: Date | null;
   reserved_for: string | null;
@@ -24,6 +25,7 @@ export type CodeRow = {
   redeemed_at: Date | null;
   revoked_at: Date | null;
   revoke_reason: string | null;
+  replaced_by_id: string | null;
 };
 
 /** The same row under Prisma's names, so that every part of the engine knows one kind of code. */
@@ -43,6 +45,7 @@ export const toCode = (row: CodeRow): Code => ({
   memberId: row.member_id,
   ownerMatch: row.owner_match,
   claimEmail: row.claim_email,
+  recipientId: row.recipient_id,
   allocatedAt: row.allocated_at,
   revealedAt: row.revealed_at,
   reservedFor: row.reserved_for,
@@ -50,6 +53,7 @@ export const toCode = (row: CodeRow): Code => ({
   redeemedAt: row.redeemed_at,
   revokedAt: row.revoked_at,
   revokeReason: row.revoke_reason,
+  replacedById: row.replaced_by_id,
 });
 
 /** A redemption beside its code in one row, where both have a column of the same name. */
