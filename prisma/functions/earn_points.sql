@@ -13,11 +13,12 @@ BEGIN
   v_lot.expires_at := coalesce(v_lot.expires_at, day_start(p_program.id,
     (v_lot.day + make_interval(months => p_program.expiry_months))::date + 1));
   INSERT INTO ledger_batches (program_id, id, member_id, source, order_id, generation, amount,
-    requested, points, remaining, zero_reason, day, cap, reason, earned_at, matures_at, expires_at,
-    created_at)
+    requested, points, remaining, zero_reason, day, cap, reason, occasion, earned_at, matures_at,
+    expires_at, created_at)
   VALUES (p_program.id, v_lot.id, v_lot.member_id, v_lot.source, v_lot.order_id, v_lot.generation,
     v_lot.amount, v_lot.requested, v_lot.points, v_lot.points, v_lot.zero_reason, v_lot.day,
-    v_lot.cap, v_lot.reason, v_lot.earned_at, v_lot.matures_at, v_lot.expires_at, p_now)
+    v_lot.cap, v_lot.reason, v_lot.occasion, v_lot.earned_at, v_lot.matures_at, v_lot.expires_at,
+    p_now)
   RETURNING * INTO STRICT v_lot;
   IF v_lot.points > 0 THEN
     PERFORM write_entry(p_program.id, v_lot.member_id, 'AWARD', v_lot.points, v_lot.id, p_now);

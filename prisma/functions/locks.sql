@@ -93,3 +93,13 @@ CREATE OR REPLACE FUNCTION try_lock_member(p_program uuid, p_member uuid)
 RETURNS boolean LANGUAGE sql VOLATILE AS $$
   SELECT pg_try_advisory_xact_lock(lock_key(p_program, 8, p_member::text))
 $$;
+
+-- Waits, for as many as a transaction may hold. Taken before anything is written: the order of the
+-- locks is then the order of the events.
+CREATE OR REPLACE FUNCTION lock_members(p_program uuid, p_members uuid[])
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(k) FROM (
+    SELECT DISTINCT lock_key(p_program, 8, id::text) AS k FROM unnest(p_members) id
+    ORDER BY k) sorted;
+END $$;
