@@ -65,7 +65,7 @@ function over(line: Line, key: string): Api {
 }
 
 /** Everything that the demo asks for may be asked for again, so a busy server is asked again. */
-async function insist<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+export async function insist<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await ask();

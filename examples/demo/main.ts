@@ -1,14 +1,18 @@
-/** `npm run demo`: a real shop's first orders, each with its own code. */
+/** `npm run demo`: a real shop's customers, with a code each and points for what they buy. */
 import process from 'node:process';
 import { SetupError } from '../../src/kernel/setup-error.ts';
 import { runToEnd } from '../../src/lifecycle.ts';
 import { connect } from './api.ts';
 import { readPurchases } from './cdnow.ts';
+import { checkAnswers, checkDatabase, expectedOf } from './coupons-check.ts';
+import { expectPoints } from './expected-points.ts';
 import { HELP, type Place, readOptions } from './options.ts';
+import { type Plan, planOf } from './plan.ts';
+import { checkLedgers, checkPoints } from './points-check.ts';
 import { terminalProgress } from './progress.ts';
-import { checkAnswers, checkDatabase, expectedOf, summary } from './report.ts';
-import { type Plan, planOf, play } from './scenario.ts';
+import { type Played, play } from './scenario.ts';
 import { startServers } from './servers.ts';
+import { summary } from './summary.ts';
 
 async function main(): Promise<number> {
   const wanted = readOptions(process.argv.slice(2), process.env);
@@ -48,13 +52,10 @@ async function run(plan: Plan, { url, rootKey, databaseUrl }: Place): Promise<nu
   const root = connect(url, rootKey);
   try {
     const played = await play(root, { plan, progress: terminalProgress });
-    console.log(['', ...summary(plan, played), ''].join('\n'));
-    const expected = expectedOf(plan);
-    const { programId } = played;
-    const wrong = [
-      ...checkAnswers(expected, played),
-      ...(databaseUrl ? await checkDatabase(expected, { databaseUrl, programId }) : []),
-    ];
+    console.log(
+      ['', ...summary(plan, played), '', 'Comparing all of it with the file.'].join('\n'),
+    );
+    const wrong = await differencesOf(plan, { played, databaseUrl });
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     console.log(verdict({ wrong, bySql: databaseUrl !== undefined, seconds }));
     return wrong.length === 0 ? 0 : 1;
@@ -63,12 +64,29 @@ async function run(plan: Plan, { url, rootKey, databaseUrl }: Place): Promise<nu
   }
 }
 
+type Outcome = { played: Played; databaseUrl: string | undefined };
+
+/** What the API answered against the file, and then the same of the database, where it is known. */
+async function differencesOf(plan: Plan, { played, databaseUrl }: Outcome): Promise<string[]> {
+  const coupons = expectedOf(plan);
+  const ledgers = expectPoints(plan);
+  const answered = [...checkAnswers(coupons, played), ...checkPoints(ledgers, played)];
+  if (!databaseUrl) return answered;
+  const where = { databaseUrl, programId: played.programId };
+  return [
+    ...answered,
+    ...(await checkDatabase(coupons, where)),
+    ...(await checkLedgers(ledgers, where)),
+  ];
+}
+
 function verdict(of: { wrong: string[]; bySql: boolean; seconds: string }): string {
   if (of.wrong.length > 0) return ['It does not agree with the file:', ...of.wrong].join('\n  ');
   const how = of.bySql
-    ? 'By SQL every order agrees with the file to the cent, and so do the totals.'
-    : 'What the API answered agrees with the file to the cent. SQL was not asked: that needs ' +
-      '--database-url.';
+    ? 'By SQL every order agrees with the file to the cent, every member to the point, and so\n' +
+      'do the totals. reconcile found nothing.'
+    : 'What the API answered agrees with the file, to the cent and to the point. SQL was not\n' +
+      'asked: that needs --database-url.';
   return `${how}\n${of.seconds} s in all.`;
 }
 

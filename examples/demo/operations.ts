@@ -1,7 +1,13 @@
 /** What the demo asks of the API, each with the type of its answer. */
 import { operation } from './api.ts';
 
-export type Refusal = { __typename: 'Refusal'; reason: string; message: string };
+export type Refusal = {
+  __typename: 'Refusal';
+  reason: string;
+  message: string;
+  retryable: boolean;
+};
+const REFUSAL = '... on Refusal { reason message retryable }';
 export type PoolStats = {
   generated: number;
   available: number;
@@ -11,7 +17,12 @@ export type PoolStats = {
 };
 
 export const createProgram = operation<
-  { input: { name: string; currency: string; timeZone: string; sandbox: true; clock: string } },
+  {
+    input: { name: string; currency: string; timeZone: string; sandbox: true; clock: string } & {
+      settings: { baseRate: string; dailyCap: number; expiryMonths: number; pointValue: string };
+      tiers: { name: string; qualifyPoints: number; maintainPoints: number }[];
+    };
+  },
   { createProgram: { program: { id: string }; secretKey: string } }
 >(`mutation CreateProgram($input: CreateProgramInput!) {
   createProgram(input: $input) { program { id } secretKey }
@@ -51,7 +62,7 @@ export const claimCode = operation<
   claimCode(input: $input) {
     __typename
     ... on ClaimCodeSuccess { plaintext }
-    ... on Refusal { reason message }
+    ${REFUSAL}
   }
 }`);
 
@@ -69,7 +80,7 @@ export const redeemCode = operation<
   redeemCode(input: $input) {
     __typename
     ... on RedeemCodeSuccess { redemption { orderId orderAmount discountAmount } }
-    ... on Refusal { reason message }
+    ${REFUSAL}
   }
 }`);
 
@@ -78,3 +89,89 @@ export const poolStats = operation<{ id: string }, { pool: { stats: PoolStats } 
   pool(id: $id) { stats { generated available allocated redeemed revoked } }
 }`,
 );
+
+export const awardPoints = operation<
+  { input: { memberId: string; source: string; orderId: string; amount: number } },
+  {
+    awardPoints:
+      | Refusal
+      | {
+          __typename: 'AwardPointsSuccess';
+          batch: { requested: number; points: number };
+          member: { balance: number };
+        };
+  }
+>(`mutation AwardPoints($input: AwardPointsInput!) {
+  awardPoints(input: $input) {
+    __typename
+    ... on AwardPointsSuccess { batch { requested points } member { balance } }
+    ${REFUSAL}
+  }
+}`);
+
+export const spendPoints = operation<
+  { input: { memberId: string; points: number; idempotencyKey: string } },
+  {
+    spendPoints: Refusal | { __typename: 'SpendPointsSuccess'; member: { balance: number } };
+  }
+>(`mutation SpendPoints($input: SpendPointsInput!) {
+  spendPoints(input: $input) {
+    __typename
+    ... on SpendPointsSuccess { member { balance } }
+    ${REFUSAL}
+  }
+}`);
+
+export const reverseAward = operation<
+  { input: { source: string; orderId: string; refundId: string; amount: number } },
+  { reverseAward: { pending: boolean } }
+>(`mutation ReverseAward($input: ReverseAwardInput!) {
+  reverseAward(input: $input) { pending }
+}`);
+
+export type MemberPoints = {
+  externalId: string;
+  balance: number;
+  pendingPoints: number;
+  debtPoints: number;
+};
+
+export const membersPage = operation<
+  { first: number; after: string | null },
+  {
+    members: {
+      nodes: MemberPoints[];
+      pageInfo: { hasNextPage: boolean; endCursor: string };
+    };
+  }
+>(`query Members($first: Int!, $after: String) {
+  members(first: $first, after: $after) {
+    nodes { externalId balance pendingPoints debtPoints }
+    pageInfo { hasNextPage endCursor }
+  }
+}`);
+
+export type Liability = {
+  opening: number;
+  awarded: number;
+  spent: number;
+  expired: number;
+  reversed: number;
+  refunded: number;
+  closing: number;
+  value: number;
+};
+
+export type Difference = { invariant: string; subject: string; expected: number; actual: number };
+
+/** The points of the whole record, and whether they tie out. */
+export const accounts = operation<
+  Record<string, never>,
+  {
+    pointsLiability: Liability;
+    reconcile: { members: number; batches: number; differences: Difference[] };
+  }
+>(`query Accounts {
+  pointsLiability { opening awarded spent expired reversed refunded closing value }
+  reconcile { members batches differences { invariant subject expected actual } }
+}`);

@@ -1,17 +1,22 @@
 /** What the command line and the environment ask of the demo. */
 import { parseArgs } from 'node:util';
 import { SetupError } from '../../src/kernel/setup-error.ts';
-import { TIME_ZONE } from './scenario.ts';
+import { POINTS, REFUND, SPEND, TIME_ZONE } from './plan.ts';
 
 const HOME = '.flash-demo';
 
 export const HELP = `Usage: npm run demo [-- options]
 
 Loads the customers of examples/cdnow as members of a fresh sandbox program whose clock begins on
-2021-01-01 in ${TIME_ZONE}, makes a pool of 25,000 codes of 10 % off, lets every customer claim
-one, and then, day by day on the sandbox clock, redeems each code on its customer's first purchase
-of at least 5.00. Everything goes through the public API over HTTP. At the end the database is
-compared with the file, order by order and to the cent: exits with 1 on any difference.
+2021-01-01 in ${TIME_ZONE}, makes a pool of 25,000 codes of 10 % off, and lets every customer
+claim one. Then it goes through the days on the sandbox clock: each code is redeemed on its
+customer's first purchase of at least 5.00, and every purchase earns a point for each whole dollar,
+up to ${POINTS.dailyCap} a day. Whenever a balance reaches ${SPEND.from}, ${SPEND.points} points
+are spent; every ${REFUND.every}th purchase is refunded in full, ${REFUND.afterDays} days later.
+
+Everything goes through the public API over HTTP. At the end the program is reconciled, and the
+database is compared with the file, order by order and to the cent, member by member and to the
+point: exits with 1 on any difference.
 
 Without options it brings its own PostgreSQL, Redis and API process, in ${HOME}
 (or FLASH_DEMO_HOME), emptied at each start, and stops them when it ends.
@@ -21,7 +26,7 @@ Without options it brings its own PostgreSQL, Redis and API process, in ${HOME}
   --database-url <url>  its database, for the comparison by SQL (or DATABASE_URL); without it only
                         what the API answers is compared
   --customers <n>       only the first n customers
-  --days <n>            only the first n days
+  --days <n>            only the purchases of the first n days
   --help                this text`;
 
 const OPTIONS = {

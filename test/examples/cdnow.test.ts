@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import {
   customersOf,
+  dayAfter,
   daysBetween,
   firstPurchases,
   money,
@@ -8,8 +9,8 @@ import {
   readPurchases,
   sum,
 } from '../../examples/demo/cdnow.ts';
-import { tenthOf } from '../../examples/demo/report.ts';
-import { atHour, planOf } from '../../examples/demo/scenario.ts';
+import { tenthOf } from '../../examples/demo/coupons-check.ts';
+import { atHour, planOf, visitsOf } from '../../examples/demo/plan.ts';
 
 const purchases = await readPurchases();
 
@@ -65,12 +66,41 @@ test('money is written with its cents', () => {
   expect([0, 5, 7_733_109].map(money)).toEqual(['0.00', '0.05', '77,331.09']);
 });
 
-test('the plan of the whole file is 546 days, 25,000 codes and 23,398 redemptions', () => {
+test('the plan of the whole file is 546 days, three for refunds, 25,000 codes and 23,398 redemptions', () => {
   const plan = planOf(purchases);
-  expect(plan.days.length).toBe(546);
+  expect(plan.days.length).toBe(546 + 3);
   expect(plan.codes).toBe(25_000);
   expect(plan.orders.length).toBe(23_398);
   expect(plan.purchases.length).toBe(69_659);
+});
+
+test('every 97th purchase is refunded three days later, unless it cost nothing', () => {
+  const { refunds, days } = planOf(purchases);
+  expect(refunds.length).toBe(718);
+  expect(refunds[0]).toEqual({
+    ...purchases[96],
+    refundedOn: dayAfter(purchases[96]?.date ?? '', 3),
+  });
+  expect(refunds.every(({ refundedOn }) => days.includes(refundedOn))).toBe(true);
+  const free = purchases.map((purchase) => ({ ...purchase, cents: 0 }));
+  expect(planOf(free).refunds).toEqual([]);
+});
+
+test('everything in the plan happens once, on its day, in the order of the file', () => {
+  const plan = planOf(purchases);
+  const visits = [...visitsOf(plan).values()].flat();
+  const byId = (list: { orderId: string }[]) => list.map(({ orderId }) => orderId).sort();
+  const happening = (what: 'purchases' | 'refunds') => byId(visits.flatMap((visit) => visit[what]));
+  expect(happening('purchases')).toEqual(byId([...purchases]));
+  expect(happening('refunds')).toEqual(byId([...plan.refunds]));
+  const redeemed = visits.flatMap((visit) => visit.redeemed ?? []);
+  expect(byId(redeemed)).toEqual(byId([...plan.orders]));
+  const busiest = visits.reduce((a, b) => (a.purchases.length > b.purchases.length ? a : b));
+  expect(busiest.purchases).toEqual(
+    purchases.filter(
+      ({ customer, date }) => customer === busiest.customer && date === busiest.purchases[0]?.date,
+    ),
+  );
 });
 
 test('days pass month ends and leap years', () => {

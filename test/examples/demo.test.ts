@@ -1,20 +1,31 @@
 import { beforeAll, expect, test } from 'vitest';
 import { connect } from '../../examples/demo/api.ts';
 import { readPurchases } from '../../examples/demo/cdnow.ts';
-import { HELP, readOptions } from '../../examples/demo/options.ts';
-import { silentProgress } from '../../examples/demo/progress.ts';
 import {
   checkAnswers,
   checkDatabase,
   type Expected,
   expectedOf,
-} from '../../examples/demo/report.ts';
-import { type Plan, type Played, planOf, play } from '../../examples/demo/scenario.ts';
+} from '../../examples/demo/coupons-check.ts';
+import { expectPoints } from '../../examples/demo/expected-points.ts';
+import { HELP, readOptions } from '../../examples/demo/options.ts';
+import { type Plan, planOf } from '../../examples/demo/plan.ts';
+import {
+  checkLedgers,
+  checkPoints,
+  type Ledgers,
+  pointTotalsOf,
+} from '../../examples/demo/points-check.ts';
+import { silentProgress } from '../../examples/demo/progress.ts';
+import { type Played, play } from '../../examples/demo/scenario.ts';
 import { type Api, startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
+import type { Draw, Entry, Holder, Lot, Oracle, Spend } from '../support/oracle.ts';
 import { runProgram } from '../support/process.ts';
+import { torture } from '../support/torture.ts';
 
 const MAIN = 'examples/demo/main.ts';
+const HOUR = 3_600_000;
 
 let api: Api;
 let rootKey: string;
@@ -22,22 +33,76 @@ let databaseUrl: string;
 let plan: Plan;
 let played: Played;
 let expected: Expected;
+let ledgers: Ledgers;
 
 beforeAll(async () => {
   const deps = await testDeps();
   ({ rootKey, databaseUrl } = deps.config);
   api = await startApi(deps);
-  plan = planOf(await readPurchases(), { customers: 200, days: 60, batch: 500 });
+  plan = planOf(await readPurchases(), torture ? {} : { customers: 250, batch: 500 });
   expected = expectedOf(plan);
+  ledgers = expectPoints(plan);
   const root = connect(api.url, rootKey);
   played = await play(root, { plan, progress: silentProgress });
   root.close();
+}, HOUR);
+
+test('every customer agrees with the file to the cent and to the point, by API and SQL', async () => {
+  expect(expected.totals.orders).toBeGreaterThan(200);
+  expect(checkAnswers(expected, played)).toEqual([]);
+  const where = { databaseUrl, programId: played.programId };
+  expect(await checkDatabase(expected, where)).toEqual([]);
+  expect(checkPoints(ledgers, played)).toEqual([]);
+  expect(await checkLedgers(ledgers, where)).toEqual([]);
 });
 
-test('the first 200 customers and 60 days agree with the file to the cent, by API and SQL', async () => {
-  expect(expected.totals.orders).toBeGreaterThan(150);
-  expect(checkAnswers(expected, played)).toEqual([]);
-  expect(await checkDatabase(expected, { databaseUrl, programId: played.programId })).toEqual([]);
+test('there is something of everything in it: the cap bites, points are spent, expire, go back', () => {
+  for (const [name, points] of Object.entries(pointTotalsOf(ledgers)))
+    expect({ name, some: points > 0 }).toEqual({ name, some: true });
+});
+
+/** What is said when one number of what is expected is one more. */
+async function offByOne<Of extends Record<Name, number>, Name extends string>(of: Of, name: Name) {
+  const where = { databaseUrl, programId: played.programId };
+  const change = (by: number) => Object.assign(of, { [name]: of[name] + by });
+  change(1);
+  try {
+    return [...checkPoints(ledgers, played), ...(await checkLedgers(ledgers, where))];
+  } finally {
+    change(-1);
+  }
+}
+
+test('one point in an account, a lot, a draw or a line of the journal is a difference', async () => {
+  const [id, ledger] = [...ledgers].find(([, { spends }]) => spends.length > 0) ?? [];
+  const { holders, lots, spends, entries } = ledger as Oracle;
+  const other = (part: string) => `members by SQL with other ${part}: 1, the first of them ${id}`;
+  expect(await offByOne(holders[0] as Holder, 'debt')).toEqual([
+    `accounts that differ by API: 1, the first of them ${id}`,
+    other('account'),
+  ]);
+  expect(await offByOne(lots[0] as Lot, 'cancelled')).toEqual([other('lots')]);
+  const [draw] = (spends[0] as Spend).draws as [Draw];
+  expect(await offByOne(draw, 'points')).toEqual([other('lots'), other('spends')]);
+  expect(await offByOne(entries[0] as Entry, 'at')).toEqual([other('journal')]);
+});
+
+test('a total, a member without an account, and what reconcile found are differences', () => {
+  const liability = { ...played.liability, expired: played.liability.expired - 1 };
+  expect(checkPoints(ledgers, { ...played, liability })).toEqual([
+    expect.stringMatching(/^expired by API: \d+, by the file \d+$/),
+  ]);
+  const members = played.members.slice(1);
+  const missing = played.members[0]?.externalId;
+  expect(checkPoints(ledgers, { ...played, members })).toEqual([
+    expect.stringMatching(/^accounts by API: /),
+    `accounts that differ by API: 1, the first of them ${missing}`,
+  ]);
+  const found = { invariant: 'lot equation', subject: 'some lot', expected: 1, actual: 2 };
+  const reconciliation = { ...played.reconciliation, differences: [found] };
+  expect(checkPoints(ledgers, { ...played, reconciliation })).toEqual([
+    'lot equation of some lot: 2 instead of 1',
+  ]);
 });
 
 test('one cent in one order is a difference, by its total and by its order', async () => {
@@ -75,7 +140,7 @@ test('npm run demo against a running API prints what it checked, and neither cod
   });
   expect(await program.closed).toBe(0);
   const output = program.output();
-  expect(output).toContain('By SQL every order agrees with the file to the cent');
+  expect(output).toContain('By SQL every order agrees with the file to the cent, every member');
   expect(output).not.toMatch(/flash_sk_|PCT-/);
   expect(output).not.toContain(rootKey);
 });

@@ -1,10 +1,10 @@
-/** What must have come out, worked out from the file alone, and whether it did. */
+/** What must have become of the codes, worked out from the file alone, and whether it did. */
 import pg from 'pg';
-import { money, type Purchase, sum } from './cdnow.ts';
+import { type Purchase, sum } from './cdnow.ts';
+import { differences, firstOf } from './differences.ts';
 import type { PoolStats } from './operations.ts';
-import type { Plan, Played } from './scenario.ts';
-
-const SHOWN = 10;
+import type { Plan } from './plan.ts';
+import type { Played } from './scenario.ts';
 
 export type Totals = { orders: number; amount: number; discount: number };
 
@@ -73,19 +73,11 @@ export async function checkDatabase(
   }
 }
 
-type Numbers = Record<string, number>;
-
-function differences(by: string, { expected, found }: { expected: Numbers; found: Numbers }) {
-  return Object.entries(expected)
-    .filter(([name, number]) => found[name] !== number)
-    .map(([name, number]) => `${name} by ${by}: ${found[name]}, by the file ${number}`);
-}
-
 // The driver answers bigint as text.
-const whole = (row: Record<string, string>): Numbers =>
+const whole = (row: Record<string, string>): Record<string, number> =>
   Object.fromEntries(Object.entries(row).map(([name, text]) => [name, Number(text)]));
 
-async function readTotals(client: pg.Client, programId: string): Promise<Numbers> {
+async function readTotals(client: pg.Client, programId: string): Promise<Record<string, number>> {
   const { rows } = await client.query(
     `SELECT count(*) AS orders,
        coalesce(sum(order_amount), 0) AS amount,
@@ -96,7 +88,7 @@ async function readTotals(client: pg.Client, programId: string): Promise<Numbers
   return whole(rows[0]);
 }
 
-async function readCensus(client: pg.Client, programId: string): Promise<Numbers> {
+async function readCensus(client: pg.Client, programId: string): Promise<Record<string, number>> {
   const { rows } = await client.query(
     `SELECT count(*) AS generated,
        count(*) FILTER (WHERE status = 'AVAILABLE') AS available,
@@ -140,32 +132,8 @@ async function differentOrders(client: pg.Client, { programId, orders }: Orders)
       orders.map(({ date }) => date),
     ],
   );
-  if (rows.length === 0) return [];
-  const shown = rows.slice(0, SHOWN).map((row) => row.order_id);
-  return [`orders that differ by SQL: ${rows.length}, the first of them ${shown.join(', ')}`];
+  return firstOf(
+    'orders that differ by SQL',
+    rows.map((row) => row.order_id),
+  );
 }
-
-/** What came out, in lines. */
-export function summary(plan: Plan, played: Played): string[] {
-  const sales = sum(plan.purchases.map(({ cents }) => cents));
-  const amount = sum(played.redemptions.map(({ orderAmount }) => orderAmount));
-  const discount = sum(played.redemptions.map(({ discountAmount }) => discountAmount));
-  const { stats } = played;
-  const count = (number: number) => number.toLocaleString('en-US');
-  return [
-    'The pool',
-    ...Object.entries(stats).map(([name, number]) => row(name, count(number))),
-    '',
-    'The orders with a code',
-    row('orders', count(played.redemptions.length)),
-    row('amount', money(amount)),
-    row('discount given', money(discount)),
-    row('revenue', money(amount - discount)),
-    '',
-    `All ${count(plan.purchases.length)} purchases`,
-    row('amount', money(sales)),
-    row('revenue', money(sales - discount)),
-  ];
-}
-
-const row = (name: string, value: string): string => `  ${name.padEnd(16)}${value.padStart(14)}`;
