@@ -4,27 +4,20 @@ import { endAll, endOnSignals, wasInterrupted } from './cleanup.ts';
 import { award } from './lines/award.ts';
 import { claim, taps } from './lines/claim.ts';
 import { drained, sizes, snapshot } from './lines/flat.ts';
+import { crowds, oldLots } from './lines/flat-points.ts';
 import { generating } from './lines/generate.ts';
 import type { Line } from './lines/line.ts';
 import { lists } from './lines/lists.ts';
 import { memory } from './lines/memory.ts';
 import { redeem } from './lines/redeem.ts';
+import { spend } from './lines/spend.ts';
 import { type Options, readOptions } from './options.ts';
 import { machine, type Result, report } from './report.ts';
 import { openWorld } from './world.ts';
 
-const LINES: Line[] = [
-  claim,
-  taps,
-  redeem,
-  award,
-  generating,
-  lists,
-  sizes,
-  drained,
-  snapshot,
-  memory,
-];
+const OF_CODES = [claim, taps, redeem, generating, lists, sizes, drained, snapshot];
+const OF_POINTS = [award, spend, crowds, oldLots];
+const LINES: Line[] = [...OF_CODES, ...OF_POINTS, memory];
 
 const HELP = `npm run bench -- [names] [--quick | --full]
 

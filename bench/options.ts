@@ -10,6 +10,10 @@ export type Options = {
   /** Codes in each of the pools that are partly drained. */
   drainedCodes: number;
   sizes: number[];
+  /** Lots that the members of the line about old lots have spent already. */
+  oldLots: number[];
+  /** Members of the programs of the line about crowds. */
+  crowds: number[];
   memorySeconds: number;
   form: 'quick' | 'usual' | 'full';
   help: boolean;
@@ -21,6 +25,8 @@ const usual = {
   hotCodes: 1_000_000,
   drainedCodes: 200_000,
   sizes: [10_000, 100_000, 1_000_000],
+  oldLots: [10, 10_000],
+  crowds: [10_000, 1_000_000],
   memorySeconds: 60,
 };
 
@@ -30,6 +36,8 @@ const quick = {
   hotCodes: 300_000,
   drainedCodes: 50_000,
   sizes: [10_000, 50_000, 300_000],
+  oldLots: [10, 1_000],
+  crowds: [10_000, 100_000],
   memorySeconds: 30,
 };
 

@@ -112,22 +112,30 @@ export const SPACES = {
   flat: 2 ** 44,
   awards: 2 ** 45,
   bareAwards: 2 ** 46,
+  spends: 2 ** 47,
+  bareSpends: 2 ** 47 + 2 ** 40,
+  spenders: 2 ** 47 + 2 ** 41,
+  shops: 2 ** 47 + 2 ** 42,
 };
-const known = new Map<number, number>();
+const known = new Map<string, number>();
 
 /** Makes sure that the first `count` members of a space exist. */
-export async function haveMembers(world: World, of: { first: number; count: number }) {
-  if (of.count <= (known.get(of.first) ?? 0)) return;
-  await world.sql.query(
-    `INSERT INTO members (program_id, id, external_id, email, email_verified, tier_id, created_at)
-     SELECT $1, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'member-' || n,
-       'member-' || n || '@example.com', true,
-       (SELECT id FROM tiers WHERE program_id = $1 AND rank = 1), now()
-     FROM generate_series($2::bigint, $3::bigint) n
-     ON CONFLICT DO NOTHING`,
-    [world.programId, of.first, of.first + of.count - 1],
-  );
-  known.set(of.first, of.count);
+export async function haveMembers(
+  { sql, programId }: Pick<World, 'sql' | 'programId'>,
+  of: { first: number; count: number },
+) {
+  const space = `${programId}/${of.first}`;
+  for (let done = known.get(space) ?? 0; done < of.count; done += CHUNK)
+    await sql.query(
+      `INSERT INTO members
+         (program_id, id, external_id, email, email_verified, tier_id, created_at)
+       SELECT $1, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'member-' || n,
+         'member-' || n || '@example.com', true,
+         (SELECT id FROM tiers WHERE program_id = $1 AND rank = 1), now()
+       FROM generate_series($2::bigint, $3::bigint) n`,
+      [programId, of.first + done, of.first + Math.min(of.count, done + CHUNK) - 1],
+    );
+  known.set(space, Math.max(of.count, known.get(space) ?? 0));
 }
 
 /** Claims so many codes of a pool at once, for members who take no other part. */

@@ -7,18 +7,16 @@ import { type OpenDeps, openDeps } from '../src/deps.ts';
 import { type Embedded, startEmbedded } from '../src/embedded/index.ts';
 import type { PoolId, ProgramId } from '../src/kernel/ids.ts';
 import { migrate } from '../src/kernel/migrate.ts';
-import { createProgram } from '../src/programs/index.ts';
 import { type Api, startApi } from './api.ts';
 import { onEnd } from './cleanup.ts';
 import { type Load, startLoad } from './load/client.ts';
 import type { Options } from './options.ts';
 import { findPgbench } from './pgbench.ts';
+import { newShop } from './seed-points.ts';
 import { hasStatementCounts, LOAD_STATEMENT_COUNTS, track } from './statements.ts';
 
 export const CONNECTIONS = 64;
 const DATABASE = 'flash_bench';
-/** Measured by every award, reached by none; bench/sql/award.sql has the same. */
-const DAILY_CAP = 1_000;
 
 export type World = {
   options: Options;
@@ -68,7 +66,7 @@ async function connect({ env, databaseUrl }: { env: Embedded['env']; databaseUrl
   onEnd('connections', () => sql.end());
   const deps = await openDeps(readConfig(env));
   onEnd('engine', deps.close);
-  const { programId, secretKey } = await aProgram(deps);
+  const { programId, secretKey } = await newShop(deps, 'Bench');
   const { rows } = await sql.query<{ server_version: string }>('SHOW server_version');
   const api = await startApi(env);
   const postgres = rows[0]?.server_version ?? '';
@@ -76,13 +74,6 @@ async function connect({ env, databaseUrl }: { env: Embedded['env']; databaseUrl
   const pgbench = await findPgbench();
   const load = startLoad();
   return { env, databaseUrl, postgres, pgbench, sql, deps, api, load, programId, secretKey, pools };
-}
-
-async function aProgram(deps: OpenDeps) {
-  const settings = { dailyCap: DAILY_CAP };
-  const input = { name: 'Bench', currency: 'USD', timeZone: 'UTC', sandbox: false, settings };
-  const { program, secretKey } = await createProgram(deps, { input });
-  return { programId: program.id as ProgramId, secretKey };
 }
 
 const told: Pick<World, 'say' | 'progress'> = {

@@ -1,6 +1,5 @@
 /** How the cost of a claim grows: with the size of its pool, and with how much of it is gone. */
 import type { PoolId } from '../../src/kernel/ids.ts';
-import type { Result } from '../report.ts';
 import { alternate, latencies, medianRate, type Round, ratioOf, WARM_UPS } from '../rounds.ts';
 import {
   activate,
@@ -17,9 +16,8 @@ import {
 } from '../seed.ts';
 import type { World } from '../world.ts';
 import { claims } from './claim.ts';
-import type { Line } from './line.ts';
+import { flatness, type Line } from './line.ts';
 
-const FLAT = 0.8; // the slowest within 25 % of the fastest
 const MOST_CLAIMS = 5_000;
 const CLAIMS_OF_A_SHARE = 1_500;
 
@@ -35,30 +33,6 @@ async function claimSome(world: World, of: { poolId: PoolId; count: number }): P
   used += count;
   await haveMembers(world, { first: SPACES.flat, count: used });
   return claims(world, { poolId, count, values: { kind: 'members', from } });
-}
-
-type Rounds = Record<string, Round[]>;
-
-/** Each against the fastest of them. */
-function flatness(rounds: Rounds, title: (name: string) => string): Result[] {
-  const names = Object.keys(rounds);
-  const ofName = (name: string) => rounds[name] as Round[];
-  const fastest = names.reduce((best, name) =>
-    medianRate(ofName(name)) > medianRate(ofName(best)) ? name : best,
-  );
-  return names.map((name) => {
-    const { ratio, interval } = ratioOf(ofName(name), ofName(fastest));
-    return {
-      operation: title(name),
-      ours: medianRate(ofName(name)),
-      baseline: medianRate(ofName(fastest)),
-      ratio,
-      interval,
-      ...latencies(ofName(name)),
-      target: `>= ${FLAT} x the fastest of them`,
-      met: ratio >= FLAT,
-    };
-  });
 }
 
 const titled = (count: number) => count.toLocaleString('en');

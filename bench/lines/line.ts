@@ -26,3 +26,30 @@ export function compared(
     met: ratio >= atLeast,
   };
 }
+
+const FLAT = 0.8; // the slowest within 25 % of the fastest
+
+/** Each against the fastest of them. */
+export function flatness(
+  rounds: Record<string, Round[]>,
+  title: (name: string) => string,
+): Result[] {
+  const names = Object.keys(rounds);
+  const ofName = (name: string) => rounds[name] as Round[];
+  const fastest = names.reduce((best, name) =>
+    medianRate(ofName(name)) > medianRate(ofName(best)) ? name : best,
+  );
+  return names.map((name) => {
+    const { ratio, interval } = ratioOf(ofName(name), ofName(fastest));
+    return {
+      operation: title(name),
+      ours: medianRate(ofName(name)),
+      baseline: medianRate(ofName(fastest)),
+      ratio,
+      interval,
+      ...latencies(ofName(name)),
+      target: `>= ${FLAT} x the fastest of them`,
+      met: ratio >= FLAT,
+    };
+  });
+}

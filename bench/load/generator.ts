@@ -108,7 +108,8 @@ class Run {
   }
 
   private request(): string {
-    const body = this.parts.join(valueAt(this.job.values, this.issued));
+    const values = this.parts.join(valueAt(this.job.values, this.issued));
+    const body = values.replaceAll('#', String(this.issued));
     this.issued += 1;
     return `${this.head}${body.length}\r\n\r\n${body}`;
   }
@@ -116,7 +117,8 @@ class Run {
 
 function valueAt(values: Values, index: number): string {
   if (values.kind === 'list') return values.list[index] as string;
-  return memberId(values.from + (values.of === undefined ? index : index % values.of));
+  const { from, of = Number.MAX_SAFE_INTEGER, start = 0, step = 1 } = values;
+  return memberId(from + (((start + index) * step) % of));
 }
 
 function isWhole(answer: Buffer): boolean {

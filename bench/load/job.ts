@@ -3,7 +3,10 @@ export type Job = {
   port: number;
   secretKey: string;
   connections: number;
-  /** The JSON to post. Each `@` in it is replaced by the next value; ASCII only. */
+  /**
+   * The JSON to post. Each `@` in it is replaced by the next value, and each `#` by the number of
+   * the request; ASCII only.
+   */
   body: string;
   values: Values;
   /** What every answer must contain; the first one that does not ends the round with an error. */
@@ -14,8 +17,12 @@ export type Job = {
 };
 
 export type Values =
-  /** Ids of members by their numbers; with `of`, over and over the first so many of them. */
-  { kind: 'members'; from: number; of?: number } | { kind: 'list'; list: string[] };
+  /**
+   * Ids of members by their numbers; with `of`, over and over the first so many of them, beginning
+   * with the `start`-th and going on by `step`.
+   */
+  | { kind: 'members'; from: number; of?: number; start?: number; step?: number }
+  | { kind: 'list'; list: string[] };
 
 export type Measured = {
   /** Answers a second. */

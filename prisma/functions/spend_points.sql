@@ -7,7 +7,8 @@
 DROP FUNCTION IF EXISTS spend_points(uuid, jsonb);
 CREATE FUNCTION spend_points(p_program uuid, p_items jsonb)
 RETURNS TABLE (ord int, outcome text, spend spends)
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+AS $$
 DECLARE
   v_program programs;
   v_item jsonb;
