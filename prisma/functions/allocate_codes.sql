@@ -1,8 +1,8 @@
 -- Binds one AVAILABLE code of a pool to each item, as far as there are any that nobody else is
--- taking. `p_after` only saves work: the scan starts behind the code that this process took last,
--- so that it does not wade through the dead index entries at the head of the queue; what lies
--- before it is looked at when the rest does not suffice. The caller holds the identity locks and
--- shares the pool's lock.
+-- taking. An item without an actor is issued a code whose text nobody is given yet. `p_after` only
+-- saves work: the scan starts behind the code that this process took last, so that it does not wade
+-- through the dead index entries at the head of the queue; what lies before it is looked at when
+-- the rest does not suffice. The caller holds the identity locks and shares the pool's lock.
 CREATE OR REPLACE FUNCTION allocate_codes(
   p_program uuid, p_pool uuid, p_items claim_item[], p_after uuid, p_now timestamptz)
 RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$
@@ -34,11 +34,13 @@ BEGIN
     RETURN '{}';
   END IF;
 
-  UPDATE codes c SET status = 'ALLOCATED', allocated_at = p_now, revealed_at = p_now,
+  UPDATE codes c SET status = 'ALLOCATED', allocated_at = p_now,
+    revealed_at = CASE WHEN i.actor IS NOT NULL THEN p_now ELSE c.revealed_at END,
     member_id = i.member_id, owner_match = i.owner_match, claim_email = i.email,
-    claim_key = i.claim_key, asked_pool_id = nullif(i.asked_pool_id, p_pool)
-  FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
-    code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys)
+    claim_key = i.claim_key, asked_pool_id = nullif(i.asked_pool_id, p_pool),
+    recipient_id = i.recipient_id
+  FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(code_id, ord, asked_pool_id, member_id,
+    email, owner_match, claim_key, actor, keys, recipient_id)
   -- Named twice, so that no plan, whatever it believes of the table, begins with other codes.
   WHERE c.program_id = p_program AND c.pool_id = p_pool AND c.status = 'AVAILABLE'
     AND c.id = ANY (v_free) AND c.id = i.code_id;
@@ -64,7 +66,8 @@ BEGIN
   INSERT INTO code_reveals (program_id, code_id, kind, actor, at)
   SELECT p_program, i.code_id, 'CLAIM', i.actor, p_now
   FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
-    code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys);
+    code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys)
+  WHERE i.actor IS NOT NULL;
 
   RETURN ARRAY(SELECT ROW(i.ord, 'CLAIMED', i.code_id, NULL)::claim_result
     FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(

@@ -1,6 +1,7 @@
--- Binds the codes that guests claimed with an address to the member who has just verified it. A
--- code that has an owner keeps it. The caller holds the identity locks of the member and the
--- address.
+-- Binds the codes without an owner that were issued to a recipient with an address (match 2), or
+-- that guests claimed with it (match 3), to the member who has just verified it. A code that has an
+-- owner keeps it; that this member matches as well as the owner did is recorded for the merchant,
+-- once. The caller holds the identity locks of the member and the address.
 CREATE OR REPLACE FUNCTION bind_codes(p_program uuid, p_member uuid, p_email text)
 RETURNS int LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -9,7 +10,12 @@ BEGIN
   PERFORM id FROM codes
   WHERE program_id = p_program AND claim_email = p_email AND member_id IS NULL
   ORDER BY id FOR NO KEY UPDATE;
-  UPDATE codes SET member_id = p_member, owner_match = 3
+  INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
+  SELECT p_program, id, member_id, p_member, program_now(p_program) FROM codes
+  WHERE program_id = p_program AND claim_email = p_email AND member_id <> p_member
+  ORDER BY id ON CONFLICT DO NOTHING;
+  UPDATE codes SET member_id = p_member,
+    owner_match = CASE WHEN recipient_id IS NULL THEN 3 ELSE 2 END
   WHERE program_id = p_program AND claim_email = p_email AND member_id IS NULL;
   GET DIAGNOSTICS v_bound = ROW_COUNT;
   RETURN v_bound;

@@ -3,8 +3,9 @@
 --
 -- Locks: IDENTITY (tried, in sorted order), POOL shared (tried), code rows (skipped when locked).
 -- Outcomes: HELD (the code that this identity has already), CLAIMED, AGAIN, TOP_UP (with the pool
--- to mint for), NO_SUCH_POOL, NO_SUCH_MEMBER, or a refusal. Items: ord, pool_id, member_id or
--- email, claim_key, actor. `p_after`: for a pool, the code that this process took last (see
+-- to mint for), NO_SUCH_POOL, NO_SUCH_CLAIMANT, or a refusal. Items: ord, pool_id, one of
+-- member_id, email and recipient_id, claim_key, actor (who is given the text; without one the code
+-- is issued, and its text waits). `p_after`: for a pool, the code that this process took last (see
 -- allocate_codes).
 DROP FUNCTION IF EXISTS claim_codes(uuid, jsonb, jsonb);
 CREATE FUNCTION claim_codes(p_program uuid, p_items jsonb, p_after jsonb)
@@ -32,6 +33,9 @@ BEGIN
 
   SELECT array_agg(r.*::claim_result) INTO v_results
   FROM judge_claims(p_program, v_items, v_now) r WHERE r.outcome <> 'OPEN';
+  IF EXISTS (SELECT FROM unnest(v_results) r WHERE r.outcome = 'UNSEEN') THEN
+    v_results := hand_out_codes(p_program, v_items, v_results, v_now);
+  END IF;
 
   v_open := ARRAY(SELECT i.*::claim_item FROM unnest(v_items) i
     WHERE i.ord <> ALL (SELECT r.ord FROM unnest(v_results) r) ORDER BY i.ord);

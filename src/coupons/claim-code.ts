@@ -15,10 +15,12 @@ const BUSY: ClaimAnswer = { outcome: 'BUSY', topUpPoolId: null, code: undefined 
 // Made once: to make a schema takes longer than all else that is read here.
 const claimKeyText = text(200).nullish();
 
-/** Exactly one of `memberId` and `email`. `actor` is who is given the text. */
+/** Exactly one of `memberId`, `email` and `recipientId`. `actor` is who is given the text. */
 export type Claim = PoolRef & {
   memberId?: string | null | undefined;
   email?: string | null | undefined;
+  /** Somebody of a campaign. */
+  recipientId?: string | null | undefined;
   claimKey?: string | null | undefined;
   actor: Actor;
 };
@@ -37,7 +39,7 @@ export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed:
 export async function claimCode(deps: Deps, claim: Claim): Promise<Claimed | Refused> {
   const item = readClaim(claim);
   const settled = settle(deps, { programId: claim.programId, item });
-  return toResult(deps, await orWhenBusy(settled, BUSY));
+  return toResult(deps, { item, answer: await orWhenBusy(settled, BUSY) });
 }
 
 /** Submits the claim until it is answered, minting for the pool where it asks for that. */
@@ -57,20 +59,27 @@ async function settle(
 }
 
 function readClaim(claim: Claim): ClaimItem {
-  if ((claim.memberId == null) === (claim.email == null))
-    throw badInput('input', 'exactly one of memberId and email');
+  const named = [claim.memberId, claim.email, claim.recipientId].filter((name) => name != null);
+  if (named.length !== 1) throw badInput('input', 'exactly one of memberId, email and recipientId');
   return {
     poolId: claim.poolId,
     memberId: claim.memberId ?? undefined,
+    recipientId: claim.recipientId ?? undefined,
     email: claim.email == null ? undefined : parse(emailAddress, claim.email, 'input.email'),
     claimKey: parse(claimKeyText, claim.claimKey || null, 'input.claimKey') ?? '',
     actor: claim.actor,
   };
 }
 
-function toResult(deps: Deps, { outcome, code }: ClaimAnswer): Claimed | Refused {
+type Answered = { item: ClaimItem; answer: ClaimAnswer };
+
+function toResult(deps: Deps, { item, answer }: Answered): Claimed | Refused {
+  const { outcome, code } = answer;
   if (outcome === 'NO_SUCH_POOL') throw notFound('input.poolId', 'pool');
-  if (outcome === 'NO_SUCH_MEMBER') throw notFound('input.memberId', 'member');
+  if (outcome === 'NO_SUCH_CLAIMANT')
+    throw item.recipientId
+      ? notFound('input.recipientId', 'recipient')
+      : notFound('input.memberId', 'member');
   if (!code) return { ok: false, reason: outcome as CouponRefusal };
   const plaintext = openCode(deps, code);
   return { ok: true, code, plaintext, alreadyClaimed: outcome === 'HELD' };

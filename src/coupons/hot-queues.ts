@@ -20,6 +20,8 @@ export const openCouponQueues = (db: Db, limit: CallLimit): CouponQueues => ({
 const again = <Answer extends { outcome: string }>(answer: Answer): Answer | 'AGAIN' =>
   answer.outcome === 'AGAIN' ? 'AGAIN' : answer;
 
+const namesOf = (item: ClaimItem) => [item.memberId, item.email, item.recipientId];
+
 function claimOperation(db: Db) {
   // Where each pool's queue was last seen to begin: it saves a scan, and nothing depends on it.
   const last = new Map<string, string>();
@@ -35,8 +37,8 @@ function claimOperation(db: Db) {
       return answers.map(again);
     },
     same: (item: ClaimItem) =>
-      JSON.stringify([item.poolId, item.memberId, item.email, item.claimKey, item.actor]),
-    locks: (item: ClaimItem) => [item.memberId ?? (item.email as string)],
+      JSON.stringify([item.poolId, ...namesOf(item), item.claimKey, item.actor]),
+    locks: (item: ClaimItem) => namesOf(item).filter((name) => name !== undefined),
     repeated: (answer: ClaimAnswer) =>
       answer.outcome === 'CLAIMED' ? { ...answer, outcome: 'HELD' } : answer,
   };

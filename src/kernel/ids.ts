@@ -10,6 +10,7 @@ export type PoolId = Id<'pool'>;
 export type BatchId = Id<'batch'>;
 export type CodeId = Id<'code'>;
 export type RedemptionId = Id<'redemption'>;
+export type RecipientId = Id<'recipient'>;
 export type SpendId = Id<'spend'>;
 export type RefundId = Id<'refund'>;
 

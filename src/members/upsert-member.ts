@@ -21,7 +21,7 @@ type Upsert = { programId: ProgramId; input: UpsertMemberInput };
 
 /**
  * Makes the member with this external id, or changes what the input names. An address that becomes
- * verified binds the codes that guests claimed with it.
+ * verified binds the codes that were issued to it, or that guests claimed with it.
  *
  * Locks: IDENTITY of the external id, the member, and the old and the new address; then code rows.
  * Refusals: none; BAD_USER_INPUT names the field.
@@ -90,7 +90,8 @@ async function write(tx: Tx, { programId, id, current, next }: Write): Promise<M
   const member = current
     ? await tx.member.update({ where: { programId_id: { programId, id: current.id } }, data: next })
     : await create(tx, { programId, id, next });
-  if (next.emailVerified && next.email)
+  const wasVerified = current?.emailVerified && current.email === next.email;
+  if (next.emailVerified && next.email && !wasVerified)
     await tx.$queryRaw`
       SELECT bind_codes(${programId}::uuid, ${member.id}::uuid, ${next.email}) AS bound`;
   return member;

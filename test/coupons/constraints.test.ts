@@ -146,6 +146,7 @@ const violations: Record<string, string[]> = {
     set('codes', 'free', `claim_email = 'a@b.example'`),
     set('codes', 'free', `claim_key = ''`),
     set('codes', 'free', 'asked_pool_id = :live'),
+    set('codes', 'free', 'recipient_id = gen_random_uuid()'),
     set('codes', 'free', 'revoked_at = now()'),
     set('codes', 'free', `status = 'REVOKED'`),
     set('codes', 'held', 'allocated_at = NULL'),

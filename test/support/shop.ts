@@ -20,7 +20,7 @@ import { advanceClock } from '../../src/programs/index.ts';
 import { aMember, aPool, aProgram } from './factories.ts';
 import { refusal } from './unchanged.ts';
 
-export type Who = Pick<Claim, 'memberId' | 'email' | 'claimKey'>;
+export type Who = Pick<Claim, 'memberId' | 'email' | 'recipientId' | 'claimKey'>;
 type By = Partial<Pick<Redeem, 'orderAmount' | 'asker'>>;
 type Answer = { ok: true } | Refused;
 

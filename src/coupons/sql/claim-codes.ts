@@ -8,8 +8,10 @@ export type ClaimItem = {
   memberId: string | undefined;
   /** Normalised. */
   email: string | undefined;
+  recipientId: string | undefined;
   claimKey: string;
-  actor: string;
+  /** Who is given the text; undefined: nobody yet, the code is only issued. */
+  actor: string | undefined;
 };
 
 export type ClaimAnswer = { outcome: string; topUpPoolId: string | null; code: Code | undefined };
@@ -26,6 +28,7 @@ export async function claimCodesSql(
     pool_id: item.poolId,
     member_id: item.memberId,
     email: item.email,
+    recipient_id: item.recipientId,
     claim_key: item.claimKey,
     actor: item.actor,
   }));

@@ -16,7 +16,7 @@ import type { CodeId, PoolId, RedemptionId } from '../../kernel/ids.ts';
 import { parse, text } from '../../kernel/input.ts';
 import type { Context } from '../context.ts';
 import { actorOf, ownProgram } from '../loaders.ts';
-import { askerOf, guestNamed, idOf, memberNamed } from './input.ts';
+import { askerOf, guestNamed, idOf, memberNamed, recipientNamed } from './input.ts';
 import { poolOf } from './pool.ts';
 import { refusal } from './refusal.ts';
 
@@ -37,6 +37,7 @@ export const codeResolvers = {
         poolId: idOf<PoolId>(input.poolId, { field: 'input.poolId', what: 'pool' }),
         memberId: memberNamed(context, { id: input.memberId, field: 'input.memberId' }),
         email: guestNamed(context, { id: input.email, field: 'input.email' }),
+        recipientId: recipientNamed(context, input.recipientId),
         claimKey: input.claimKey,
         actor: actorOf(context.caller),
       });

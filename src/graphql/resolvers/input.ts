@@ -1,6 +1,6 @@
 import type { Asker } from '../../coupons/index.ts';
 import { badInput, Mistake, notFound } from '../../kernel/errors.ts';
-import { type MemberId, parseId } from '../../kernel/ids.ts';
+import { type MemberId, parseId, type RecipientId } from '../../kernel/ids.ts';
 import type { Context } from '../context.ts';
 
 /** What cannot be an id is the id of nothing. */
@@ -31,9 +31,18 @@ export function askerOf(context: Context, named: Named): Asker {
   return { kind: 'member', memberId: context.caller.memberId, address: context.address };
 }
 
-/** A guest's address is for the merchant's server to say: a browser might type anybody's. */
+/**
+ * A guest's address, or a campaign's recipient, is for the merchant's server to say: a browser
+ * might type anybody's.
+ */
 export function guestNamed({ caller }: Context, { id, field }: Named): string | undefined {
   if (caller.kind === 'member' && id != null)
     throw badInput(field, 'nothing: with a member token the claimant is that member');
   return id ?? undefined;
+}
+
+export function recipientNamed(context: Context, id: string | null | undefined) {
+  const field = 'input.recipientId';
+  const named = guestNamed(context, { id, field });
+  return named === undefined ? undefined : idOf<RecipientId>(named, { field, what: 'recipient' });
 }

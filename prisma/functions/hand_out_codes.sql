@@ -1,0 +1,34 @@
+-- Hands out held codes whose text their holders were not given yet: issued by a campaign, or put in
+-- the place of a revoked one. It is recorded like the hand-out of a fresh claim. Under the row's
+-- lock, because a code that nobody has seen may be going back to its pool at this moment: one that
+-- is gone, or whose row is taken, comes back with a later call.
+CREATE OR REPLACE FUNCTION hand_out_codes(
+  p_program uuid, p_items claim_item[], p_results claim_result[], p_now timestamptz)
+RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_codes uuid[];
+BEGIN
+  v_codes := ARRAY(
+    SELECT c.id FROM codes c
+    WHERE c.program_id = p_program AND c.id = ANY (ARRAY(
+        SELECT r.code_id FROM unnest(p_results) r WHERE r.outcome = 'UNSEEN'))
+      AND c.status IN ('ALLOCATED', 'REDEEMED')
+      AND EXISTS (
+        SELECT FROM unnest(p_results) r JOIN unnest(p_items) i ON i.ord = r.ord
+        WHERE r.code_id = c.id AND CASE WHEN i.member_id IS NULL THEN i.email = c.claim_email
+          ELSE i.member_id = c.member_id END)
+    ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED);
+
+  UPDATE codes SET revealed_at = p_now
+  WHERE program_id = p_program AND id = ANY (v_codes) AND revealed_at IS NULL;
+  INSERT INTO code_reveals (program_id, code_id, kind, actor, at)
+  SELECT p_program, r.code_id, 'CLAIM', i.actor, p_now
+  FROM unnest(p_results) r JOIN unnest(p_items) i ON i.ord = r.ord
+  WHERE r.outcome = 'UNSEEN' AND r.code_id = ANY (v_codes);
+
+  RETURN ARRAY(
+    SELECT CASE WHEN r.outcome <> 'UNSEEN' THEN r
+      WHEN r.code_id = ANY (v_codes) THEN ROW(r.ord, 'HELD', r.code_id, NULL)::claim_result
+      ELSE ROW(r.ord, 'AGAIN', NULL, NULL)::claim_result END
+    FROM unnest(p_results) r);
+END $$;
