@@ -1,48 +1,47 @@
--- Writes off what has expired of one member's lots. Within the member's lock; answers the points.
-CREATE OR REPLACE FUNCTION expire_member(p_program uuid, p_member uuid, p_now timestamptz)
-RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+-- Writes off what has expired of these members' lots as of `p_as_of`: each lot a line of the
+-- journal, each member an event. Within the members' locks. Answers how many members had something.
+DROP FUNCTION IF EXISTS expire_member(uuid, uuid, timestamptz);
+CREATE OR REPLACE FUNCTION expire_members(
+  p_program uuid, p_members uuid[], p_as_of timestamptz, p_now timestamptz)
+RETURNS int LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  v_lot record;
-  v_points bigint := 0;
+  v_changed int;
 BEGIN
-  FOR v_lot IN
-    SELECT id, remaining FROM ledger_batches
-    WHERE program_id = p_program AND member_id = p_member AND remaining > 0
-      AND expires_at <= p_now
-    ORDER BY earned_at, sequence FOR UPDATE
-  LOOP
-    UPDATE ledger_batches SET expired = expired + remaining, remaining = 0
-    WHERE program_id = p_program AND id = v_lot.id;
-    PERFORM write_entry(p_program, p_member, 'EXPIRE', -v_lot.remaining, v_lot.id, p_now);
-    v_points := v_points + v_lot.remaining;
-  END LOOP;
-  IF v_points > 0 THEN
-    PERFORM append_event(p_program, 'points.expired', p_member,
-      jsonb_build_object('points', v_points), p_now);
-  END IF;
-  RETURN v_points;
+  WITH due AS (
+    SELECT id, member_id, remaining, earned_at, sequence FROM ledger_batches
+    WHERE program_id = p_program AND member_id = ANY (p_members) AND remaining > 0
+      AND expires_at <= p_as_of
+    ORDER BY id FOR UPDATE),
+  written_off AS (
+    UPDATE ledger_batches l SET expired = l.expired + l.remaining, remaining = 0
+    FROM due WHERE l.program_id = p_program AND l.id = due.id),
+  holders AS (
+    UPDATE members m SET outstanding = m.outstanding - lost.points
+    FROM (SELECT member_id, sum(remaining)::bigint AS points FROM due GROUP BY member_id) lost
+    WHERE m.program_id = p_program AND m.id = lost.member_id
+    RETURNING m.id, m.outstanding, lost.points),
+  -- In the order in which they are numbered, so that each line follows the one before it.
+  lines AS (
+    INSERT INTO ledger_entries (program_id, member_id, kind, points, balance_after, batch_id, at)
+    SELECT p_program, due.member_id, 'EXPIRE', -due.remaining,
+      h.outstanding + h.points - sum(due.remaining) OVER (
+        PARTITION BY due.member_id ORDER BY due.earned_at, due.sequence), due.id, p_now
+    FROM due JOIN holders h ON h.id = due.member_id
+    ORDER BY due.member_id, due.earned_at, due.sequence),
+  told AS (
+    INSERT INTO events (program_id, type, member_id, data, at)
+    SELECT p_program, 'points.expired', id, jsonb_build_object('points', points), p_now
+    FROM holders)
+  SELECT count(*) INTO v_changed FROM holders;
+  RETURN v_changed;
 END $$;
 
--- The sweep: a page of members who have something to write off as of now, under their locks, in the
--- order of the locks. Answers how many members it changed; 0 when nothing is due.
-CREATE OR REPLACE FUNCTION expire_points(p_program uuid, p_members int)
+-- The sweep of a day: these members' lots as of its start, under their locks.
+DROP FUNCTION IF EXISTS expire_points(uuid, int);
+CREATE OR REPLACE FUNCTION expire_points(p_program uuid, p_day date, p_members uuid[])
 RETURNS int LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
-DECLARE
-  v_now timestamptz := program_now(p_program);
-  v_member record;
-  v_changed int := 0;
 BEGIN
-  FOR v_member IN
-    SELECT due.member_id FROM (
-      SELECT DISTINCT member_id FROM (
-        SELECT member_id FROM ledger_batches
-        WHERE program_id = p_program AND remaining > 0 AND expires_at <= v_now
-        ORDER BY expires_at LIMIT p_members) page) due
-    ORDER BY lock_key(p_program, 8, due.member_id::text)
-  LOOP
-    PERFORM lock_member(p_program, v_member.member_id);
-    PERFORM expire_member(p_program, v_member.member_id, v_now);
-    v_changed := v_changed + 1;
-  END LOOP;
-  RETURN v_changed;
+  PERFORM lock_members(p_program, p_members);
+  RETURN expire_members(
+    p_program, p_members, day_start(p_program, p_day), program_now(p_program));
 END $$;

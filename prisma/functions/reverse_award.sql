@@ -83,8 +83,8 @@ DECLARE
   v_drawn bigint;
 BEGIN
   -- What has expired is written down first, so that it is forgone and not taken.
-  PERFORM expire_member(p_program, (SELECT member_id FROM ledger_batches
-    WHERE program_id = p_program AND id = p_lot), p_now);
+  PERFORM expire_members(p_program, ARRAY(SELECT member_id FROM ledger_batches
+    WHERE program_id = p_program AND id = p_lot), p_now, p_now);
   SELECT * INTO STRICT v_lot FROM ledger_batches
   WHERE program_id = p_program AND id = p_lot FOR UPDATE;
   v_refunded := least(v_lot.amount, v_lot.refunded + p_refund.amount);

@@ -91,6 +91,13 @@ export function errorCode(error: unknown): string | undefined {
   return cause?.originalCode ?? (error.code === 'P2010' ? cause?.kind : undefined) ?? error.code;
 }
 
+/** The name of the constraint that a statement broke: it stands in the message alone. */
+export function constraintOf(error: unknown): string | undefined {
+  return errorCode(error)?.startsWith('23')
+    ? /\bconstraint [`"]([a-z0-9_]+)[`"]/.exec((error as Error).message)?.[1]
+    : undefined;
+}
+
 /** A lock, a connection or the server was not to be had in time: the caller may ask again. */
 export const isUnavailable = (error: unknown): boolean => UNAVAILABLE.has(errorCode(error) ?? '');
 

@@ -16,6 +16,21 @@ export function readPage(args: PageArgs): { take: number; afterId: string | unde
   return { take: args.first + 1, afterId: args.after ? readCursor(args.after) : undefined };
 }
 
+/** The same where rows are numbered, as those of the journal are. */
+export function readNumberedPage(args: PageArgs): {
+  take: number;
+  afterNumber: bigint | undefined;
+} {
+  const { take } = readPage({ first: args.first });
+  return { take, afterNumber: args.after ? readNumber(args.after) : undefined };
+}
+
+function readNumber(cursor: string): bigint {
+  const number = Buffer.from(cursor, 'base64url').toString('latin1');
+  if (!/^\d{1,18}$/.test(number)) throw badInput('after', 'an endCursor of an earlier page');
+  return BigInt(number);
+}
+
 /** A cursor is opaque to clients; it holds the id of the last row that was shown. */
 function readCursor(cursor: string): string {
   const id = parseId(Buffer.from(cursor, 'base64url').toString('latin1'));
@@ -23,7 +38,7 @@ function readCursor(cursor: string): string {
   return id;
 }
 
-export function toConnection<Row extends { id: string }>(
+export function toConnection<Row extends { id: string | bigint }>(
   rows: Row[],
   args: PageArgs,
 ): Connection<Row> {
@@ -33,7 +48,7 @@ export function toConnection<Row extends { id: string }>(
     nodes,
     pageInfo: {
       hasNextPage: rows.length > args.first,
-      endCursor: last ? Buffer.from(last.id, 'latin1').toString('base64url') : null,
+      endCursor: last ? Buffer.from(String(last.id), 'latin1').toString('base64url') : null,
     },
   };
 }

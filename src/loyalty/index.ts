@@ -1,6 +1,6 @@
 export { type Award, type Awarded, awardPoints } from './award-points.ts';
 export { birthdayBonusTask, reengagementBonusTask } from './bonuses.ts';
-export { expirePoints } from './expire-points.ts';
+export { expirePointsTask } from './expire-points.ts';
 export { grantPoints } from './grant-points.ts';
 export { type LedgerQueues, openLedgerQueues } from './hot-queues.ts';
 export {

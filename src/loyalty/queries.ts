@@ -4,7 +4,13 @@ import { badInput } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { inOrder } from '../kernel/in-order.ts';
 import { parse, whole } from '../kernel/input.ts';
-import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
+import {
+  type Connection,
+  type PageArgs,
+  readNumberedPage,
+  readPage,
+  toConnection,
+} from '../kernel/page.ts';
 import type { ConsumptionAllocation } from './types.ts';
 import {
   type LedgerBatch,
@@ -80,36 +86,22 @@ export async function listLots(
   return toConnection(rows, args);
 }
 
-type EntryPage = { nodes: LedgerEntry[]; pageInfo: Connection<never>['pageInfo'] };
-
-/** Newest first. The journal is numbered, so its cursors hold a number. */
-export async function listEntries(deps: Deps, args: PageArgs & MemberRef): Promise<EntryPage> {
-  const { take } = readPage({ first: args.first });
-  const after = args.after ? readNumber(args.after) : undefined;
+/** Newest first. */
+export async function listEntries(
+  deps: Deps,
+  args: PageArgs & MemberRef,
+): Promise<Connection<LedgerEntry>> {
+  const { take, afterNumber } = readNumberedPage(args);
   const rows = await deps.db.ledgerEntry.findMany({
     where: {
       programId: args.programId,
       memberId: args.memberId,
-      ...(after === undefined ? {} : { id: { lt: after } }),
+      ...(afterNumber === undefined ? {} : { id: { lt: afterNumber } }),
     },
     orderBy: { id: 'desc' },
     take,
   });
-  const nodes = rows.slice(0, args.first);
-  const endCursor = nodes.at(-1)?.id.toString();
-  return {
-    nodes,
-    pageInfo: {
-      hasNextPage: rows.length > args.first,
-      endCursor: endCursor === undefined ? null : Buffer.from(endCursor).toString('base64url'),
-    },
-  };
-}
-
-function readNumber(cursor: string): bigint {
-  const text = Buffer.from(cursor, 'base64url').toString('latin1');
-  if (!/^\d{1,18}$/.test(text)) throw badInput('after', 'an endCursor of an earlier page');
-  return BigInt(text);
+  return toConnection(rows, args);
 }
 
 export async function lotsByIds(deps: Deps, of: Ids): Promise<(LedgerBatch | null)[]> {
