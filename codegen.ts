@@ -25,6 +25,7 @@ const mappers: Record<string, string> = {
   Redemption: '../generated/prisma/client.ts#Redemption as RedemptionRow',
   SecretKey: '../generated/prisma/client.ts#SecretKey as SecretKeyRow',
   Tier: '../generated/prisma/client.ts#Tier as TierRow',
+  WorkerFailure: '../generated/prisma/client.ts#WorkerFailure as WorkerFailureRow',
 };
 
 const scalars = {

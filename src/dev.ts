@@ -20,7 +20,7 @@ import { migrate } from './kernel/migrate.ts';
 import { SetupError } from './kernel/setup-error.ts';
 import { type OnStop, runProcess } from './lifecycle.ts';
 import { seedSandbox } from './seed.ts';
-import { startWorkers } from './workers/registry.ts';
+import { startWorkers } from './workers/index.ts';
 
 // Requests are not worth a line each in a terminal; what goes wrong is.
 const LOG_LEVEL = 'warn';

@@ -2,7 +2,7 @@
 import { readConfig, readEnvironment } from './config.ts';
 import { openDeps } from './deps.ts';
 import { type OnStop, runProcess } from './lifecycle.ts';
-import { startWorkers } from './workers/registry.ts';
+import { startWorkers } from './workers/index.ts';
 
 async function start(onStop: OnStop): Promise<void> {
   const deps = await openDeps(readConfig(readEnvironment()));

@@ -21,6 +21,7 @@ export {
 } from './queries.ts';
 export { reconcileCodes } from './reconcile.ts';
 export { type Redeem, type Redeemed, redeemCode } from './redeem-code.ts';
+export { anyReservationRunOut, releaseReservations } from './release-reservations.ts';
 export {
   type Release,
   type Reserve,

@@ -48,10 +48,16 @@ async function isLow(db: Reader, pool: Pick<Pool, 'programId' | 'id'>): Promise<
   return row?.low === true;
 }
 
-/** The pools that a worker should look at: ACTIVE, topping themselves up, and low. */
-export async function poolsRunningLow(deps: Deps): Promise<PoolRef[]> {
+/**
+ * The pools that a worker should look at: ACTIVE, topping themselves up, and low; of one program,
+ * or of all.
+ */
+export async function poolsRunningLow(
+  deps: Deps,
+  of: { programId?: ProgramId } = {},
+): Promise<PoolRef[]> {
   const pools = await deps.db.pool.findMany({
-    where: { status: 'ACTIVE', exhaustion: 'TOP_UP' },
+    where: { ...of, status: 'ACTIVE', exhaustion: 'TOP_UP' },
     select: { programId: true, id: true },
   });
   const low: PoolRef[] = [];

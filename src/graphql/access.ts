@@ -79,6 +79,7 @@ export const access: Table = {
     secretKeys: needs('KEYS_WRITE'),
     quotePoints: orMember(needs('LEDGER_READ', 'POINTS_AWARD')),
     ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile'),
+    workerFailures: needs('WORKERS_RUN'),
     me: reached,
   },
   Mutation: {
@@ -107,6 +108,7 @@ export const access: Table = {
     grantPoints: needs('POINTS_GRANT'),
     spendPoints: orMember(needs('POINTS_SPEND')),
     refundSpend: needs('POINTS_SPEND'),
+    runWorker: needs('WORKERS_RUN'),
   },
   Refusal: each(reached, 'reason', 'message', 'retryable'),
   PageInfo: each(reached, 'hasNextPage', 'endCursor'),
@@ -265,6 +267,18 @@ export const access: Table = {
   Reconciliation: each(reached, 'members', 'batches', 'codes', 'differences'),
   LedgerDifference: each(reached, 'invariant', 'subject', 'expected', 'actual'),
   MemberConnection: each(needs('MEMBERS_READ'), 'nodes', 'pageInfo'),
+  WorkerRun: each(reached, 'task', 'scanned', 'changed', 'failed', 'failures'),
+  WorkerFailure: each(
+    needs('WORKERS_RUN'),
+    'id',
+    'task',
+    'day',
+    'memberId',
+    'message',
+    'attempts',
+    'resolvedAt',
+  ),
+  WorkerFailureConnection: each(needs('WORKERS_RUN'), 'nodes', 'pageInfo'),
 };
 
 const rules: Record<string, Record<string, Rule>> = access;

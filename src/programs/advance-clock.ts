@@ -20,9 +20,17 @@ export async function advanceClock(
     where: { id: programId, sandbox: true, clock: { lte: to } },
     data: { clock: to },
   });
-  const program = await getProgram(deps, { programId });
-  if (advanced.count === 1) return program;
-  if (!program.sandbox)
-    throw badInput('to', 'a sandbox program: the clock of a live one is real time');
-  throw badInput('to', 'an instant not before the clock');
+  if (advanced.count === 0) await assertMayAdvance(deps, { programId, to });
+  return getProgram(deps, { programId });
+}
+
+/** What `advanceClock` would refuse, before anything is done for it. */
+export async function assertMayAdvance(
+  deps: Deps,
+  { programId, to }: { programId: ProgramId; to: Date },
+): Promise<void> {
+  assertClockRange(to, 'to');
+  const { sandbox, clock } = await getProgram(deps, { programId });
+  if (!sandbox) throw badInput('to', 'a sandbox program: the clock of a live one is real time');
+  if (clock && to < clock) throw badInput('to', 'an instant not before the clock');
 }

@@ -1,5 +1,5 @@
 /** The door of the room: what others may use of it. */
-export { advanceClock } from './advance-clock.ts';
+export { advanceClock, assertMayAdvance } from './advance-clock.ts';
 export { authenticate } from './authenticate.ts';
 export { createMemberToken } from './create-member-token.ts';
 export { createProgram } from './create-program.ts';

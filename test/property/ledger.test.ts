@@ -188,14 +188,14 @@ async function reverse({ world, step }: Doing<'reverse'>) {
 }
 
 async function others({ world, step }: { world: World; step: Step }) {
-  const { ledger, oracle, members } = world;
+  const { ledger, oracle } = world;
   if (step.do === 'tick' || step.do === 'advance') {
     const to = oracle.now + step.ms;
     oracle[step.do](to);
     await ledger[step.do](at(to));
   }
   if (step.do === 'sweep') {
-    for (const id of members) oracle.sweep(id);
+    oracle.sweepToday();
     await ledger.sweep();
   }
   if (step.do === 'cap') {

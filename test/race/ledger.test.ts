@@ -5,13 +5,13 @@ import type { MemberId } from '../../src/kernel/ids.ts';
 import {
   type Awarded,
   awardPoints,
-  expirePoints,
   type Refused,
   refundSpend,
   reverseAward,
   type Spent,
   spendPoints,
 } from '../../src/loyalty/index.ts';
+import { runWorker } from '../../src/workers/index.ts';
 import { unique } from '../support/factories.ts';
 import { type Ledger, openLedger } from '../support/ledger.ts';
 import { type LedgerSession, ledgerOn } from '../support/ledger-sessions.ts';
@@ -344,7 +344,7 @@ async function aboutToExpire(count: number) {
   const expiresAt = new Date('2021-01-01T18:00:00Z');
   const members = await Promise.all(times(count, () => dying.member()));
   for (const one of members) await dying.grant(one, 100, { expiresAt });
-  const pass = () => dying.tick(new Date('2021-01-01T19:00:00Z'));
+  const pass = () => dying.tick(new Date('2021-01-02T01:00:00Z'));
   return { dying, members, pass };
 }
 
@@ -357,7 +357,7 @@ test('spend, the lot expires, sweep, commit: it waits, and writes off what is le
   await first.begin();
   await spender.spend(one, 60);
   await pass();
-  expect(await overlapping(first, () => sweeper.sweep())).toBe(1);
+  expect(await overlapping(first, () => sweeper.sweep([one]))).toBe(1);
   expect(await dying.journal(one)).toEqual(['AWARD 100 = 100', 'SPEND -60 = 40', 'EXPIRE -40 = 0']);
   await soundly(dying);
 });
@@ -367,7 +367,7 @@ test('the lot expires, sweep, award, commit: the award is told AGAIN at once', a
   const [one] = members as [MemberId];
   await pass();
   const told = await heldBy(
-    () => ledgerOn(first, dying.programId).sweep(),
+    () => ledgerOn(first, dying.programId).sweep([one]),
     () => ledgerOn(second, dying.programId).award(one, unique('order'), 10),
   );
   expect(told).toMatchObject({ outcome: 'AGAIN' });
@@ -384,7 +384,8 @@ test('spends while lots expire and two processes sweep: each is spent or written
           idempotencyKey: unique('spend'),
         }),
       );
-    const sweep = (deps: Deps) => expirePoints(deps, { programId: dying.programId });
+    const { programId } = dying;
+    const sweep = (deps: Deps) => runWorker(deps, { programId, task: 'EXPIRE_POINTS' });
     const swept = pass().then(() => Promise.all([sweep(on.left), sweep(on.right)]));
     await Promise.all([...spends, swept]);
     await Promise.all([sweep(on.left), sweep(on.right)]);

@@ -9,6 +9,9 @@ const REVERSE = `
   SELECT outcome, (refund_row).reversed::int AS reversed, (refund_row).debt::int AS debt
   FROM reverse_award($1::uuid, $2::jsonb)`;
 
+const SWEEP = `
+  SELECT expire_points($1::uuid, day_of($1::uuid, program_now($1::uuid)), $2::uuid[]) AS changed`;
+
 type Awarded = { outcome: string; points: number | null; refunded: number | null };
 type Reversed = { outcome: string; reversed: number | null; debt: number | null };
 
@@ -42,10 +45,9 @@ export function ledgerOn(session: Session, programId: string) {
           [spendId, points],
         )
       ).outcome,
-    /** How many members had something to write off. */
-    sweep: async () =>
-      (await one<{ members: number }>('SELECT expire_points($1::uuid, 400) AS members', []))
-        .members,
+    /** As of the start of today; answers for how many of them something had expired. */
+    sweep: async (members: readonly string[]) =>
+      (await one<{ changed: number }>(SWEEP, [members])).changed,
   };
 }
 

@@ -3,7 +3,6 @@ import type { Deps } from '../../src/deps.ts';
 import type { MemberId, SpendId } from '../../src/kernel/ids.ts';
 import {
   awardPoints,
-  expirePoints,
   grantPoints,
   pointsOfMembers,
   quotePoints,
@@ -17,7 +16,7 @@ import {
   type SettingsInput,
   updateProgram,
 } from '../../src/programs/index.ts';
-import { advanceClock as advanceDays, reconcile } from '../../src/workers/index.ts';
+import { advanceClock as advanceDays, reconcile, runWorker } from '../../src/workers/index.ts';
 import { aMember, aProgram, unique } from './factories.ts';
 
 export const NOON = new Date('2021-01-01T12:00:00.000Z');
@@ -102,7 +101,8 @@ export async function openLedger(deps: Deps, { settings = {}, ...program }: Of =
     tick: (to: Date) => advanceClock(deps, { programId, to }),
     /** The clock with the work of the days that it passes. */
     advance: (to: Date) => advanceDays(deps, { programId, to }),
-    sweep: () => expirePoints(deps, { programId }),
+    /** What has expired as of the start of today; answers for how many members something had. */
+    sweep: async () => (await runWorker(deps, { programId, task: 'EXPIRE_POINTS' })).changed,
     find: (id: string) =>
       deps.db.ledgerBatch.findUniqueOrThrow({ where: { programId_id: { programId, id } } }),
     lots: () => deps.db.ledgerBatch.findMany({ where, orderBy: { sequence: 'asc' } }),

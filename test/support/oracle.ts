@@ -82,6 +82,8 @@ const again = <T>(ok: T) => ({ ok, repeated: true });
 
 export class Oracle {
   now: number;
+  /** The first local day whose work is not done. */
+  private undone: string;
   readonly terms: Terms;
   readonly days: Days;
   readonly holders: Holder[];
@@ -96,6 +98,7 @@ export class Oracle {
     this.terms = of.terms;
     this.days = of.days;
     this.holders = of.holders;
+    this.undone = of.days.plusDays(of.days.of(of.now), 1);
   }
 
   holder = (id: string) => this.holders.find((one) => one.id === id) as Holder;
@@ -297,11 +300,17 @@ export class Oracle {
     Object.assign(refund, { pending: false, debt: missing });
   }
 
-  /** Writes off what has expired. */
-  sweep(member: string) {
+  /** Writes off what has expired, as of now or an earlier instant. */
+  sweep(member: string, asOf = this.now) {
     for (const lot of this.oldestFirst(this.lotsOf(member)))
-      if (this.over(lot) && lot.remaining > 0)
+      if (lot.expiresAt !== null && lot.expiresAt <= asOf && lot.remaining > 0)
         this.leave(lot, { as: 'expired', points: lot.remaining });
+  }
+
+  /** By hand: as of the start of today. */
+  sweepToday() {
+    const start = this.days.startOf(this.days.of(this.now));
+    for (const { id } of this.holders) this.sweep(id, start);
   }
 
   /** The clock alone. */
@@ -309,16 +318,15 @@ export class Oracle {
     this.now = to;
   }
 
-  /** The clock with the work of every local day that it passes, at the start of that day. */
+  /**
+   * The clock with the work of every local day that it passes, at the start of that day; of days
+   * that passed without their work, now.
+   */
   advance(to: number) {
-    for (;;) {
-      const due = this.lots
-        .filter((lot) => lot.remaining > 0 && lot.expiresAt !== null)
-        .map((lot) => Math.max(this.now, this.days.startNotBefore(lot.expiresAt as number)));
-      const day = Math.min(...due);
-      if (day > to) break;
-      this.now = day;
-      for (const { id } of this.holders) this.sweep(id);
+    for (; this.days.startOf(this.undone) <= to; this.undone = this.days.plusDays(this.undone, 1)) {
+      const start = this.days.startOf(this.undone);
+      this.now = Math.max(this.now, start);
+      for (const { id } of this.holders) this.sweep(id, start);
     }
     this.now = to;
   }

@@ -5,8 +5,16 @@ import { memberResolvers } from './member.ts';
 import { pointsResolvers } from './points.ts';
 import { poolResolvers } from './pool.ts';
 import { programResolvers } from './program.ts';
+import { workerResolvers } from './worker.ts';
 
-const rooms = [programResolvers, memberResolvers, poolResolvers, codeResolvers, pointsResolvers];
+const rooms = [
+  programResolvers,
+  memberResolvers,
+  poolResolvers,
+  codeResolvers,
+  pointsResolvers,
+  workerResolvers,
+];
 
 /** One map for the whole schema; only Query and Mutation are shared between the rooms. */
 export const resolvers: Resolvers = {

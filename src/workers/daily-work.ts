@@ -1,0 +1,106 @@
+/**
+ * The daily work of a program: every local day whose start has passed, in order, and of each day
+ * every task, in order. `program_work` says which day and which of its tasks is next; each step
+ * forward is a compare-and-swap, so that nobody goes on who has been overtaken.
+ */
+import type { Deps } from '../deps.ts';
+import { conflict } from '../kernel/errors.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { anyFailureOpen } from './failures.ts';
+import type { OfDay } from './task.ts';
+import { allTasks, dailyTasks } from './tasks.ts';
+
+type Place = { day: string; step: number };
+type DueDay = Place & { start: Date; next: string };
+
+export type DailyWork = {
+  programId: ProgramId;
+  /** Days that begin after this instant of the program's clock are not due. */
+  until: Date;
+  mayGoOn(): void;
+  /** Before the first task of a day on which there is something to do. */
+  begin(start: Date): Promise<unknown>;
+};
+
+// Read ahead at once; a sandbox may be moved by a century.
+const DAYS_AT_ONCE = 400;
+
+export async function workDays(deps: Deps, work: DailyWork): Promise<void> {
+  for (;;) {
+    const days = await dueDays(deps, work);
+    const [first] = days;
+    if (!first) return;
+    let place: Place = first;
+    for (const day of days) {
+      work.mayGoOn();
+      if (day.step === 0 && (await isIdle(deps, { ...work, day: day.day }))) continue;
+      place = await workDay(deps, { work, day, place });
+    }
+    await move(deps, { ...work, from: place, to: { day: days.at(-1)?.next as string, step: 0 } });
+  }
+}
+
+type OneDay = { work: DailyWork; day: DueDay; place: Place };
+
+/** The clock goes first: should this process die here, the days passed over are still not done. */
+async function workDay(deps: Deps, { work, day, place }: OneDay): Promise<Place> {
+  await work.begin(day.start);
+  let at = await move(deps, { ...work, from: place, to: day });
+  for (const task of dailyTasks.slice(day.step)) {
+    await task.run(deps, { ...work, day: day.day });
+    const isLast = at.step === dailyTasks.length - 1;
+    const to = isLast ? { day: day.next, step: 0 } : { day: day.day, step: at.step + 1 };
+    at = await move(deps, { ...work, from: at, to });
+  }
+  return at;
+}
+
+/** Nothing is due, and nobody waits to be tried again. */
+async function isIdle(deps: Deps, { programId, day }: OfDay): Promise<boolean> {
+  const found = await Promise.all([
+    anyFailureOpen(deps, programId),
+    ...dailyTasks.map((task) => task.isDue(deps, { programId, day })),
+  ]);
+  return !found.includes(true);
+}
+
+/** In order; the first may be half done. A sandbox that stands past a day's start stays there. */
+async function dueDays(deps: Deps, { programId, until }: DailyWork): Promise<DueDay[]> {
+  return deps.db.$queryRaw<DueDay[]>`
+    SELECT d.day::date::text AS day, (d.day::date + 1)::text AS next,
+      CASE WHEN d.day::date = w.day THEN w.step ELSE 0 END AS step,
+      greatest(day_start(w.program_id, d.day::date), program_now(w.program_id)) AS start
+    FROM program_work w
+    CROSS JOIN LATERAL generate_series(w.day,
+      least(day_of(w.program_id, ${until}), w.day + ${DAYS_AT_ONCE}::int - 1),
+      interval '1 day') AS d(day)
+    WHERE w.program_id = ${programId}::uuid ORDER BY 1`;
+}
+
+type Move = { programId: ProgramId; from: Place; to: Place };
+
+async function move(deps: Deps, { programId, from, to }: Move): Promise<Place> {
+  if (from.day === to.day && from.step === to.step) return from;
+  const moved = await deps.db.programWork.updateMany({
+    where: { programId, day: new Date(from.day), step: from.step },
+    data: { day: new Date(to.day), step: to.step },
+  });
+  if (moved.count !== 1) throw conflict('somebody else has gone on with the daily work');
+  return { day: to.day, step: to.step };
+}
+
+/** Those whose next attempt is due, each up to the last day that is done for everybody. */
+export async function retryFailures(
+  deps: Deps,
+  { programId, mayGoOn }: { programId: ProgramId; mayGoOn(): void },
+): Promise<void> {
+  const [place] = await deps.db.$queryRaw<{ day: string; before: string; step: number }[]>`
+    SELECT day::text, (day - 1)::text AS before, step FROM program_work
+    WHERE program_id = ${programId}::uuid`;
+  if (!place) return;
+  for (const task of allTasks) {
+    const position = dailyTasks.indexOf(task);
+    const day = position < place.step ? place.day : place.before;
+    await task.retry(deps, { programId, day, mayGoOn });
+  }
+}

@@ -1,0 +1,64 @@
+import { Logger, parseCronItems, run } from 'graphile-worker';
+import pg from 'pg';
+import type { Deps } from '../deps.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { jobs } from './jobs.ts';
+
+const CONCURRENCY = 4;
+const EVERY_MINUTE = '* * * * *';
+
+const crontab = parseCronItems(
+  Object.entries(jobs)
+    .filter(([, job]) => job.everyMinute)
+    .map(([task]) => ({ task, match: EVERY_MINUTE, options: { backfillPeriod: 0 } })),
+);
+
+/** Starts this process's share of the fleet; any number of processes may run one. */
+export async function startWorkers(deps: Deps): Promise<{ stop(): Promise<void> }> {
+  const pgPool = new pg.Pool({ connectionString: deps.config.databaseUrl, max: 4 });
+  // A connection that dies is replaced, whether it was idle or just being opened.
+  pgPool.on('error', () => {});
+  pgPool.on('connect', (client) => client.on('error', () => {}));
+  const stopping = new AbortController();
+  const runner = await run({
+    pgPool,
+    concurrency: CONCURRENCY,
+    noHandleSignals: true, // the process decides when to stop, in its own order
+    parsedCronItems: crontab,
+    logger: quietLogger(deps),
+    taskList: taskList(deps, stopping.signal),
+  });
+  // What was missed while nobody worked need not wait for the next full minute.
+  await runner.addJob('wake_programs', {}, { jobKey: 'wake_programs' });
+  return {
+    stop: async () => {
+      stopping.abort();
+      await runner.stop();
+      await pgPool.end();
+    },
+  };
+}
+
+/**
+ * A job that fails is not repeated by the queue: every one of them is a wake-up, and comes again
+ * while there is something to do.
+ */
+function taskList(deps: Deps, signal: AbortSignal) {
+  const entries = Object.entries(jobs).map(([name, job]) => [
+    name,
+    async (payload: unknown) => {
+      const { programId } = payload as { programId?: ProgramId };
+      await job.run(deps, { programId, signal }).catch((error: unknown) => {
+        if (!signal.aborted) deps.log.error({ err: error, job: name, programId }, 'a job failed');
+      });
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** The queue's own lines may quote a job's payload or error: only how bad it was is passed on. */
+function quietLogger({ log }: Deps): Logger {
+  return new Logger(() => (level) => {
+    if (level === 'error' || level === 'warning') log.warn({ level }, 'job queue');
+  });
+}

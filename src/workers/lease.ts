@@ -1,0 +1,28 @@
+import type { Deps } from '../deps.ts';
+import { conflict } from '../kernel/errors.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { takeLease } from '../kernel/lease.ts';
+
+/** One at a time works on the days of a program: the fleet, or whoever advances its clock. */
+export const WORK = 'work';
+
+type Of = { programId: ProgramId; signal?: AbortSignal };
+
+/** Undefined, and nothing done, while somebody else is at it. */
+export async function atWork<T>(
+  deps: Deps,
+  { programId, signal }: Of,
+  work: (mayGoOn: () => void) => Promise<T>,
+): Promise<{ result: T } | undefined> {
+  const lease = await takeLease(deps, { programId, name: WORK });
+  if (!lease) return undefined;
+  try {
+    const result = await work(() => {
+      if (!lease.isHeld()) throw conflict('somebody else has taken over the daily work');
+      signal?.throwIfAborted();
+    });
+    return { result };
+  } finally {
+    await lease.release();
+  }
+}

@@ -1,0 +1,105 @@
+import type { Deps } from '../deps.ts';
+import type { WorkerFailure } from '../generated/prisma/client.ts';
+import { inPages, PAGE } from '../kernel/in-pages.ts';
+import type { MemberTask } from '../kernel/member-task.ts';
+import { openFailures, resolveFailures } from './failures.ts';
+import { emptyRun, fail, type RunOf, type Task, type WorkerRun } from './task.ts';
+
+type Running = RunOf & {
+  task: MemberTask;
+  run: WorkerRun;
+  /** Members who stopped at an earlier day, or at this one. */
+  held: Set<string>;
+};
+
+/** A task that is done for the members for whom something is due. */
+export function ofMembers(task: MemberTask): Task {
+  const begin = (of: RunOf): Running => {
+    return { ...of, task, run: emptyRun(task.task), held: new Set() };
+  };
+  return {
+    task: task.task,
+    isDue: async (deps, of) => {
+      const [first] = await task.due(deps, { ...of, after: undefined, limit: 1 });
+      return first !== undefined;
+    },
+    run: async (deps, of) => {
+      const running = begin(of);
+      await catchUp(deps, running);
+      return runDay(deps, running);
+    },
+    retry: async (deps, of) => {
+      const running = begin(of);
+      await catchUp(deps, { ...running, dueBy: deps.clock.now() });
+      return running.run;
+    },
+  };
+}
+
+async function runDay(deps: Deps, running: Running): Promise<WorkerRun> {
+  const { task, run, held, programId, day } = running;
+  const { changed } = await inPages({
+    list: async (after) => {
+      running.mayGoOn();
+      const page = await task.due(deps, { programId, day, after, limit: PAGE });
+      run.scanned += page.filter(({ memberId }) => !held.has(memberId)).length;
+      return page;
+    },
+    work: async (members) => {
+      const memberIds = members.map(({ memberId }) => memberId).filter((id) => !held.has(id));
+      return memberIds.length === 0 ? 0 : task.work(deps, { programId, day, memberIds });
+    },
+    failed: async ({ memberId }, error) => {
+      await fail(deps, { run, programId, day, memberId, error });
+      held.add(memberId);
+    },
+  });
+  run.changed += changed;
+  return run;
+}
+
+/** Those who failed before, each from the day at which they stopped. */
+async function catchUp(deps: Deps, running: Running & { dueBy?: Date }): Promise<void> {
+  const { run, programId, day: until, dueBy } = running;
+  let after = 0n;
+  for (;;) {
+    const of = { programId, task: run.task, until, after, limit: PAGE, dueBy };
+    const open = await openFailures(deps, of);
+    for (const failure of open) await catchUpOne(deps, { ...running, failure });
+    const last = open.at(-1);
+    if (!last) return;
+    after = last.id;
+  }
+}
+
+/** Closed only when every day up to the present one is done: a process may die on the way. */
+async function catchUpOne(
+  deps: Deps,
+  { failure, ...running }: Running & { failure: WorkerFailure },
+): Promise<void> {
+  const { task, run, programId } = running;
+  const memberId = failure.memberId as string;
+  let changed = 0;
+  run.scanned += 1;
+  for (const day of daysFrom(failure.day, running.day)) {
+    running.mayGoOn();
+    try {
+      changed += await task.work(deps, { programId, day, memberIds: [memberId] });
+    } catch (error) {
+      await fail(deps, { run, programId, day, memberId, error });
+      running.held.add(memberId);
+      return;
+    }
+  }
+  await resolveFailures(deps, { programId, task: run.task, ids: [failure.id] });
+  run.changed += changed === 0 ? 0 : 1;
+}
+
+/** Dates of the calendar, the last one included; when they begin is another question. */
+function* daysFrom(first: Date, last: string): Generator<string> {
+  for (const at = new Date(first); ; at.setUTCDate(at.getUTCDate() + 1)) {
+    const day = at.toISOString().slice(0, 10);
+    if (day > last) return;
+    yield day;
+  }
+}
