@@ -70,8 +70,10 @@ export function openDb(databaseUrl: string, options: { max?: number } = {}): Db 
     max: options.max ?? 16,
     connectionTimeoutMillis: CONNECTION_WAIT_MS,
   });
-  // An idle connection that dies is replaced; a busy one fails its query.
+  // An idle connection that dies is replaced; a busy one fails its query. One that dies between its
+  // query and its return to the pool has nobody who listens, and would end the process.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   return new PrismaClient({
     adapter: new PrismaPg(pool, { disposeExternalPool: true }),
     transactionOptions: { timeout: TRANSACTION_TIMEOUT_MS, maxWait: CONNECTION_WAIT_MS },

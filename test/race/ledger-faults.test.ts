@@ -1,102 +1,74 @@
-/** Servers killed, frozen and flushed in the middle of a load of awards and spends. */
+/** Servers killed, frozen and flushed in the middle of a load on the ledger. */
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Deps } from '../../src/deps.ts';
 import type { MemberId, ProgramId } from '../../src/kernel/ids.ts';
 import { migrate } from '../../src/kernel/migrate.ts';
-import {
-  type Awarded,
-  awardPoints,
-  type Refused,
-  reconcilePoints,
-  type Spent,
-  spendPoints,
-} from '../../src/loyalty/index.ts';
+import { awardPoints, reconcilePoints, spendPoints } from '../../src/loyalty/index.ts';
 import { type ApiProcess, startApiProcess } from '../support/api-processes.ts';
 import { testDeps } from '../support/database.ts';
-import { aProgram, unique } from '../support/factories.ts';
+import { unique } from '../support/factories.ts';
 import { temporaryHome } from '../support/home.ts';
-import { DAY, LADDER, NOON } from '../support/ledger.ts';
+import { DAY, NOON } from '../support/ledger.ts';
+import {
+  aCappedProgram,
+  CAP,
+  commandsOf,
+  expectKept,
+  type Load,
+  type Step,
+  underLoad,
+  until,
+} from '../support/ledger-load.ts';
 import { type OwnRedis, ownPostgres, ownRedis } from '../support/own-servers.ts';
 import { manyMembers } from '../support/scenes.ts';
 import { luck, rounds, torture } from '../support/torture.ts';
 
-const CAP = 100;
-const GIVE_UP_MS = 60_000;
 const timeout = torture ? 1_800_000 : 60_000;
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const until = async (isSo: () => boolean) => {
-  const giveUpAt = performance.now() + GIVE_UP_MS;
-  while (!isSo() && performance.now() < giveUpAt) await pause(1);
-  expect(isSo()).toBe(true);
+
+const answering = (call: string, input: string) =>
+  `mutation ($input: ${input}!) { answer: ${call}(input: $input)`;
+/** Each kind of step as a client says it, and by what its answer is known. */
+type Saying = {
+  document: string;
+  input: (step: Step) => object;
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the document asks for.
+  made: (answer: any, step: Step) => string;
 };
-
-const aCappedProgram = (deps: Deps) =>
-  aProgram(deps, {
-    tiers: LADDER,
-    settings: { baseRate: '100', dailyCap: CAP },
-  } as Parameters<typeof aProgram>[1]);
-
-type Step = { kind: 'award' | 'spend'; memberId: MemberId; points: number; key: string };
-type Said = Step & { id: string };
-type Ask = (n: number, step: Step) => Promise<string>;
-
-/** Three times: 50 points are bought, of which the last 50 are over the cap, and 30 are spent. */
-const stepsOf = (memberId: MemberId): Step[] =>
-  ['first', 'second', 'third'].flatMap((name) => [
-    { kind: 'award', memberId, points: 50, key: `${name} of ${memberId}` },
-    { kind: 'spend', memberId, points: 30, key: `${name} of ${memberId}` },
-  ]);
-
-/** Says every step again, to the next process, until it is acknowledged: as a client does. */
-async function shop(ask: Ask, of: { n: number; memberId: MemberId; said: Said[] }) {
-  for (const step of stepsOf(of.memberId)) {
-    const giveUpAt = performance.now() + GIVE_UP_MS;
-    for (let n = of.n; ; n++) {
-      const id = await ask(n, step).catch((error: Error) => error);
-      if (typeof id === 'string') {
-        of.said.push({ ...step, id });
-        break;
-      }
-      if (performance.now() > giveUpAt) throw id;
-      await pause(20);
-    }
-  }
-}
-
-/** Everything that was acknowledged is there, and is the only one of its kind. */
-async function expectKept(deps: Deps, { programId, said }: { programId: ProgramId; said: Said[] }) {
-  const inMembers = { programId, memberId: { in: [...new Set(said.map((one) => one.memberId))] } };
-  const lots = await deps.db.ledgerBatch.findMany({ where: inMembers });
-  const spends = await deps.db.spend.findMany({ where: inMembers });
-  const kept = [
-    ...lots.map((lot) => `award ${lot.orderId} ${lot.id}`),
-    ...spends.map((spend) => `spend ${spend.idempotencyKey} ${spend.id}`),
-  ];
-  expect(kept.sort()).toEqual(said.map(({ kind, key, id }) => `${kind} ${key} ${id}`).sort());
-  expect(await reconcilePoints(deps, { programId })).toEqual([]);
-}
-
-/** Many shop at once; when so many steps are acknowledged, `fault` comes. */
-async function underLoad(
-  deps: Deps,
-  of: { programId: ProgramId; ask: Ask; enough: number; fault: () => Promise<unknown> },
-): Promise<Said[]> {
-  const said: Said[] = [];
-  const count = torture ? 150 : 40;
-  const members = await manyMembers(deps, { programId: of.programId, count });
-  const shopping = Promise.all(members.map((memberId, n) => shop(of.ask, { n, memberId, said })));
-  shopping.catch(() => {}); // told below
-  await until(() => said.length >= of.enough);
-  await of.fault();
-  await shopping;
-  expect(said).toHaveLength(count * 6);
-  return said;
-}
-
-const AWARD = `mutation ($input: AwardPointsInput!) { answer: awardPoints(input: $input) {
-  ... on AwardPointsSuccess { made: batch { id } } ... on Refusal { reason } } }`;
-const SPEND = `mutation ($input: SpendPointsInput!) { answer: spendPoints(input: $input) {
-  ... on SpendPointsSuccess { made: spend { id } } ... on Refusal { reason } } }`;
+const SAYINGS: Record<Step['kind'], Saying> = {
+  grant: {
+    document: `${answering('grantPoints', 'GrantPointsInput')} { id } }`,
+    input: ({ memberId, points, key, expiresAt }) => {
+      return { memberId, points, expiresAt, idempotencyKey: key, reason: 'a gift' };
+    },
+    made: ({ id }) => id,
+  },
+  award: {
+    document: `${answering('awardPoints', 'AwardPointsInput')} {
+      ... on AwardPointsSuccess { batch { id } } ... on Refusal { reason } } }`,
+    input: ({ memberId, points, key }) => {
+      return { memberId, source: 'SHOPIFY', orderId: key, amount: points };
+    },
+    made: ({ batch }) => batch.id,
+  },
+  spend: {
+    document: `${answering('spendPoints', 'SpendPointsInput')} {
+      ... on SpendPointsSuccess { spend { id } } ... on Refusal { reason } } }`,
+    input: ({ memberId, points, key }) => ({ memberId, points, idempotencyKey: key }),
+    made: ({ spend }) => spend.id,
+  },
+  reverse: {
+    document: `${answering('reverseAward', 'ReverseAwardInput')} { reversed } }`,
+    input: ({ points, key, of }) => {
+      return { source: 'SHOPIFY', orderId: of, refundId: key, amount: points };
+    },
+    made: (_, { points }) => String(points),
+  },
+  refund: {
+    document: `${answering('refundSpend', 'RefundSpendInput')} { id refunded } }`,
+    input: ({ points, key, of }) => ({ spendId: of, points, idempotencyKey: key }),
+    made: ({ id, refunded }) => `${id} ${refunded}`,
+  },
+};
+const ADVANCE = 'mutation ($to: DateTime!) { advanceClock(to: $to) { id } }';
 
 test('SIGKILL of one of two API processes: what was acknowledged is there exactly once', {
   timeout,
@@ -105,24 +77,23 @@ test('SIGKILL of one of two API processes: what was acknowledged is there exactl
   const { programId, secretKey } = await aCappedProgram(deps);
   const start = () => startApiProcess(deps.config.databaseUrl);
   const pair = await Promise.all([start(), start()]);
-  const ask: Ask = async (n, { kind, memberId, points, key }) => {
-    const input =
-      kind === 'award'
-        ? { memberId, source: 'SHOPIFY', orderId: key, amount: points }
-        : { memberId, points, idempotencyKey: key };
-    const document = kind === 'award' ? AWARD : SPEND;
-    const { answer } = await (pair[n % 2] as ApiProcess).data(secretKey, document, { input });
-    if (!answer.made) throw new Error(answer.reason);
-    return answer.made.id;
+  const say = (n: number, document: string, variables: unknown) =>
+    (pair[n % 2] as ApiProcess).data(secretKey, document, variables);
+  const take = async (n: number, step: Step) => {
+    const { document, input, made } = SAYINGS[step.kind];
+    const { answer } = await say(n, document, { input: input(step) });
+    if (answer.reason) throw new Error(answer.reason);
+    return made(answer, step);
   };
+  const way = { take, advance: (n: number, to: Date) => say(n, ADVANCE, { to }) };
+  const load: Load = { programId, way, now: NOON, said: [] };
   const dice = luck('ledger kill');
   try {
-    for (let round = rounds(1, 10); round > 0; round--) {
+    for (let round = rounds(1, 20); round > 0; round--) {
       const doomed = dice.below(2);
       const fault = () => (pair[doomed] as ApiProcess).end('SIGKILL');
-      const enough = 20 + dice.below(150);
-      const said = await underLoad(deps, { programId, ask, enough, fault });
-      await expectKept(deps, { programId, said });
+      await underLoad(deps, load, { dice, fault });
+      await expectKept(deps, load);
       if (round > 1) pair[doomed] = await start();
     }
   } finally {
@@ -143,8 +114,10 @@ test('SIGKILL of PostgreSQL: what was acknowledged is there exactly once', {
     };
     let pair = await open();
     const { programId } = await aCappedProgram(pair[0]);
-    const ask: Ask = async (n, step) => idOf(await go(pair[n % 2 ? 1 : 0], { programId, step }));
-    for (let round = rounds(1, 10); round > 0; round--) {
+    const way = commandsOf((n) => pair[n % 2 ? 1 : 0], programId);
+    const load: Load = { programId, way, now: NOON, said: [] };
+    const dice = luck('ledger kill of PostgreSQL');
+    for (let round = rounds(1, 20); round > 0; round--) {
       const fault = async () => {
         await postgres.kill();
         await postgres.restart();
@@ -152,9 +125,8 @@ test('SIGKILL of PostgreSQL: what was acknowledged is there exactly once', {
         pair = await open();
         for (const deps of before) await deps.close();
       };
-      const enough = 20 + luck(`postgres ${round}`).below(150);
-      const said = await underLoad(pair[0], { programId, ask, enough, fault });
-      await expectKept(pair[0], { programId, said });
+      await underLoad(pair[0], load, { dice, fault });
+      await expectKept(pair[0], load);
     }
     for (const deps of pair) await deps.close();
   } finally {
@@ -162,19 +134,6 @@ test('SIGKILL of PostgreSQL: what was acknowledged is there exactly once', {
     await home.remove();
   }
 });
-
-async function go(deps: Deps, { programId, step }: { programId: ProgramId; step: Step }) {
-  const { kind, memberId, points, key } = step;
-  if (kind === 'spend')
-    return spendPoints(deps, { programId, memberId, points, idempotencyKey: key });
-  const purchase = { source: 'SHOPIFY', orderId: key, generation: 1, amount: points };
-  return awardPoints(deps, { programId, memberId, ...purchase });
-}
-
-function idOf(answer: Awarded | Spent | Refused): string {
-  if (!answer.ok) throw new Error(answer.reason);
-  return 'batch' in answer ? answer.batch.id : answer.spend.id;
-}
 
 describe('the Redis of the cap, during a load of awards', async () => {
   const home = await temporaryHome();
@@ -187,10 +146,10 @@ describe('the Redis of the cap, during a load of awards', async () => {
     await home.remove();
   });
 
-  type Load = { programId: ProgramId; withheld: number; awarded: number; begun: Promise<void> };
+  type Buying = { programId: ProgramId; withheld: number; awarded: number; begun: Promise<void> };
 
-  /** Eight awards of 20 on one day: the last of them waits until the fault has come. */
-  async function buy(load: Load, of: { n: number; memberId: MemberId; occurredAt: Date }) {
+  /** Eight awards of 20 on one day, the last of which waits for the fault; five spends of 20. */
+  async function buy(load: Buying, of: { n: number; memberId: MemberId; occurredAt: Date }) {
     const { programId } = load;
     for (let toGo = 8; toGo > 0; toGo--) {
       if (toGo === 1) await load.begun;
@@ -209,6 +168,17 @@ describe('the Redis of the cap, during a load of awards', async () => {
         load.withheld += 1;
       }
       load.awarded += 1;
+      if (toGo > 3) await spend20(load, who.memberId);
+    }
+  }
+
+  /** A spend asks no tracker: it goes through whatever becomes of Redis. */
+  async function spend20({ programId }: Buying, memberId: MemberId) {
+    const spend = { programId, memberId, points: 20, idempotencyKey: unique('spend') };
+    for (;;) {
+      const answer = await spendPoints(left, spend);
+      if (answer.ok) return;
+      expect(answer.reason).toBe('BUSY');
     }
   }
 
@@ -237,7 +207,7 @@ describe('the Redis of the cap, during a load of awards', async () => {
         const begun = new Promise<void>((resolve) => {
           begin = resolve;
         });
-        const load: Load = { programId, withheld: 0, awarded: 0, begun };
+        const load: Buying = { programId, withheld: 0, awarded: 0, begun };
         const days = [NOON, new Date(NOON.getTime() - DAY)];
         const buyers = members.flatMap((memberId, n) =>
           days.map((occurredAt) => buy(load, { n, memberId, occurredAt })),

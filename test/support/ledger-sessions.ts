@@ -5,6 +5,12 @@ const AWARD = `
   SELECT outcome, (lot).points::int AS points, (lot).refunded::int AS refunded
   FROM award_points($1::uuid, $2::jsonb)`;
 const SPEND = 'SELECT outcome FROM spend_points($1::uuid, $2::jsonb)';
+// What grantPoints does, within the key of the grant.
+const LOCK = 'SELECT lock_member($1::uuid, $2::uuid)';
+const GRANT = `
+  SELECT (earn_points(p, jsonb_populate_record(NULL::ledger_batches,
+    $2::jsonb || jsonb_build_object('earned_at', program_now(p.id))), program_now(p.id))).id
+  FROM programs p WHERE p.id = $1::uuid`;
 const REVERSE = `
   SELECT outcome, (refund_row).reversed::int AS reversed, (refund_row).debt::int AS debt
   FROM reverse_award($1::uuid, $2::jsonb)`;
@@ -32,6 +38,11 @@ export function ledgerOn(session: Session, programId: string) {
       const spend = { id: crypto.randomUUID(), member_id: memberId, points, idempotency_key: key };
       return (await one<{ outcome: string }>(SPEND, [JSON.stringify([{ ord: 0, ...spend }])]))
         .outcome;
+    },
+    grant: async (memberId: string, points: number) => {
+      const lot = { id: crypto.randomUUID(), member_id: memberId, source: 'MANUAL', generation: 1 };
+      await one(LOCK, [memberId]);
+      await one(GRANT, [JSON.stringify({ ...lot, requested: points, points, reason: 'a gift' })]);
     },
     reverse: (orderId: string, amount: number, refundId: string = crypto.randomUUID()) => {
       const refund = { id: crypto.randomUUID(), order_id: orderId, refund_id: refundId, amount };

@@ -37,7 +37,7 @@ type Bought = { source?: string; generation?: number; occurredAt?: Date };
 export type Ledger = Awaited<ReturnType<typeof openLedger>>;
 
 export async function openLedger(deps: Deps, { settings = {}, ...program }: Of = {}) {
-  const { programId } = await aProgram(deps, {
+  const { programId, secretKey } = await aProgram(deps, {
     clock: NOON,
     tiers: LADDER,
     ...program,
@@ -46,6 +46,7 @@ export async function openLedger(deps: Deps, { settings = {}, ...program }: Of =
   const where = { programId };
   return {
     programId,
+    secretKey,
     member: async (rank = 1): Promise<MemberId> => {
       const { id } = await aMember(deps, { programId });
       const tier = await deps.db.tier.findFirstOrThrow({ where: { programId, rank } });

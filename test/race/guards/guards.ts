@@ -48,6 +48,7 @@ const ROW_LOCK: Edit = {
 };
 
 const ledger = (title: string): TestOf => ({ file: 'test/race/ledger.test.ts', title });
+const grants = (title: string): TestOf => ({ file: 'test/race/ledger-grants.test.ts', title });
 const TRACKER: TestOf = {
   file: 'test/race/cap-tracker.test.ts',
   title: 'award, raise late, flush, rebuild, run ahead in every order: the cap holds',
@@ -243,7 +244,10 @@ export const guards: readonly Guard[] = [
     protects: 'the same key at once: one batch',
     edits: [],
     sql: ['ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey'],
-    needs: [stores('the same idempotencyKey ten times at once: one batch')],
+    needs: [
+      stores('the same idempotencyKey ten times at once: one batch'),
+      grants('the same grant 50 times at once: one lot'),
+    ],
   },
   {
     name: 'award lock',
@@ -272,6 +276,7 @@ export const guards: readonly Guard[] = [
       ledger('refund of a spend, spend, commit: the spend is told AGAIN, then covered'),
       ledger('reversal, spend, award, commit: both are told AGAIN, the debt is paid first'),
       ledger('the lot expires, sweep, award, commit: the award is told AGAIN at once'),
+      grants('grant, reversal, commit: it waits, takes what was given, and the rest is debt'),
       ledger('refund, refund of one spend, commit: it waits, and is told that it is too much'),
     ],
     // The row locks of the lots, the trigger of the day, the CHECK of a spend: in this order.
