@@ -69,6 +69,12 @@ BEGIN
     code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys)
   WHERE i.actor IS NOT NULL;
 
+  INSERT INTO events (program_id, type, member_id, data, at)
+  SELECT p_program, 'code.claimed', i.member_id, jsonb_strip_nulls(jsonb_build_object(
+    'codeId', i.code_id, 'poolId', p_pool, 'askedPoolId', nullif(i.asked_pool_id, p_pool))), p_now
+  FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
+    code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys);
+
   RETURN ARRAY(SELECT ROW(i.ord, 'CLAIMED', i.code_id, NULL)::claim_result
     FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(
       code_id, ord, asked_pool_id, member_id, email, owner_match, claim_key, actor, keys));

@@ -13,17 +13,28 @@ LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_g
 AS $$
 DECLARE
   v_program programs;
+  v_ready boolean[];
   v_item jsonb;
+  v_place bigint;
 BEGIN
   SELECT * INTO STRICT v_program FROM programs WHERE id = p_program;
-  FOR v_item IN SELECT * FROM jsonb_array_elements(p_items) LOOP
-    RETURN QUERY SELECT (v_item->'ord')::int, a.outcome, a.lot, a.day_total
-    FROM award_one(v_program, jsonb_populate_record(NULL::ledger_batches, v_item),
-      (v_item->'tracked')::boolean) a;
+  -- All locks before the first write, which gives the transaction its number: a member's events are
+  -- read in the order of these numbers.
+  v_ready := ARRAY(SELECT try_lock_award(p_program, i->>'source', i->>'order_id')
+      AND try_lock_member(p_program, (i->>'member_id')::uuid)
+    FROM jsonb_array_elements(p_items) WITH ORDINALITY AS items(i, place) ORDER BY place);
+  FOR v_item, v_place IN SELECT * FROM jsonb_array_elements(p_items) WITH ORDINALITY LOOP
+    IF v_ready[v_place] THEN
+      RETURN QUERY SELECT (v_item->'ord')::int, a.outcome, a.lot, a.day_total
+      FROM award_one(v_program, jsonb_populate_record(NULL::ledger_batches, v_item),
+        (v_item->'tracked')::boolean) a;
+    ELSE
+      RETURN QUERY SELECT (v_item->'ord')::int, 'AGAIN', NULL::ledger_batches, NULL::bigint;
+    END IF;
   END LOOP;
 END $$;
 
--- One purchase. `p_lot` names it; `earned_at` is when it happened, null for now.
+-- One purchase, within its locks. `p_lot` names it; `earned_at` is when it happened, null for now.
 CREATE OR REPLACE FUNCTION award_one(
   p_program programs, p_lot ledger_batches, p_tracked boolean,
   OUT outcome text, OUT lot ledger_batches, OUT day_total bigint)
@@ -33,11 +44,6 @@ DECLARE
   v_quote record;
   v_now timestamptz;
 BEGIN
-  IF NOT (try_lock_award(p_program.id, p_lot.source::text, p_lot.order_id)
-      AND try_lock_member(p_program.id, p_lot.member_id)) THEN
-    outcome := 'AGAIN';
-    RETURN;
-  END IF;
   -- Read under the locks: a time from before them could be older than the journal's last line.
   v_now := program_now(p_program.id);
   SELECT * INTO lot FROM ledger_batches l

@@ -14,9 +14,15 @@ BEGIN
   SELECT p_program, id, member_id, p_member, program_now(p_program) FROM codes
   WHERE program_id = p_program AND claim_email = p_email AND member_id <> p_member
   ORDER BY id ON CONFLICT DO NOTHING;
-  UPDATE codes SET member_id = p_member,
-    owner_match = CASE WHEN recipient_id IS NULL THEN 3 ELSE 2 END
-  WHERE program_id = p_program AND claim_email = p_email AND member_id IS NULL;
+  WITH bound AS (
+    UPDATE codes SET member_id = p_member,
+      owner_match = CASE WHEN recipient_id IS NULL THEN 3 ELSE 2 END
+    WHERE program_id = p_program AND claim_email = p_email AND member_id IS NULL
+    RETURNING id, pool_id)
+  INSERT INTO events (program_id, type, member_id, data, at)
+  SELECT p_program, 'code.bound', p_member, jsonb_build_object('codeId', id, 'poolId', pool_id),
+    program_now(p_program)
+  FROM bound ORDER BY id;
   GET DIAGNOSTICS v_bound = ROW_COUNT;
   RETURN v_bound;
 END $$;

@@ -15,5 +15,7 @@ BEGIN
   UPDATE ledger_batches SET remaining = remaining - v_paid, reversed = reversed + v_paid
   WHERE program_id = p_program AND id = p_batch;
   PERFORM write_entry(p_program, p_member, 'REVERSE', -v_paid, p_batch, p_now);
+  PERFORM append_event(p_program, 'points.debt_paid', p_member,
+    jsonb_build_object('batchId', p_batch, 'points', v_paid), p_now);
   RETURN v_paid;
 END $$;

@@ -18,8 +18,13 @@ DECLARE
   v_items redeem_item[];
   v_redeemed int;
 BEGIN
-  v_items := judge_redemptions(p_program,
-    ARRAY(SELECT i.*::redeem_item FROM unnest(v_found) i WHERE i.ord = ANY (v_ready)), v_now);
+  v_items := judge_redemptions(p_program, ARRAY(
+    SELECT i.*::redeem_item FROM unnest(v_found) i
+    WHERE i.ord = ANY (v_ready) AND NOT EXISTS (
+      -- The first row that was locked gave this transaction its number, by which its events are
+      -- read. A code that a later transaction has changed since comes back with the next one.
+      SELECT FROM codes c
+      WHERE c.program_id = p_program AND c.id = i.code_id AND age(c.xmin) < 0)), v_now);
 
   UPDATE codes c SET status = 'REDEEMED', redeemed_at = v_now,
     reserved_for = NULL, reserved_until = NULL
@@ -34,14 +39,23 @@ BEGIN
     RAISE EXCEPTION 'redeemed % codes, not as many as were judged to be', v_redeemed;
   END IF;
 
-  INSERT INTO redemptions (program_id, id, code_id, order_id, order_amount, discount_amount,
-    stackable, redeemed_at)
-  SELECT p_program, i.redemption_id, i.code_id, i.order_id, i.order_amount,
-    discount_of(p, i.order_amount), p.stackable, v_now
-  FROM unnest(v_items) i
-  JOIN codes c ON c.program_id = p_program AND c.id = i.code_id
-  JOIN pools p ON p.program_id = p_program AND p.id = c.pool_id
-  WHERE i.outcome = 'REDEEMED';
+  WITH made AS (
+    INSERT INTO redemptions (program_id, id, code_id, order_id, order_amount, discount_amount,
+      stackable, redeemed_at)
+    SELECT p_program, i.redemption_id, i.code_id, i.order_id, i.order_amount,
+      discount_of(p, i.order_amount), p.stackable, v_now
+    FROM unnest(v_items) i
+    JOIN codes c ON c.program_id = p_program AND c.id = i.code_id
+    JOIN pools p ON p.program_id = p_program AND p.id = c.pool_id
+    WHERE i.outcome = 'REDEEMED'
+    RETURNING *)
+  INSERT INTO events (program_id, type, member_id, data, at)
+  SELECT p_program, 'code.redeemed', c.member_id, jsonb_build_object(
+    'codeId', c.id, 'poolId', c.pool_id, 'redemptionId', m.id, 'orderAmount', m.order_amount,
+    'discountAmount', m.discount_amount), v_now
+  FROM made m
+  CROSS JOIN LATERAL (SELECT id, pool_id, member_id FROM codes
+    WHERE program_id = p_program AND id = m.code_id LIMIT 1) c;
 
   RETURN QUERY
   SELECT f.ord, coalesce(i.outcome, 'AGAIN'), c::codes, r::redemptions

@@ -31,6 +31,8 @@ BEGIN
     IF NOT FOUND THEN
       RAISE EXCEPTION 'a code that was judged reservable was not reserved';
     END IF;
+    PERFORM append_event(p_program, 'code.reserved', code.member_id, jsonb_build_object(
+      'codeId', code.id, 'poolId', code.pool_id, 'reservedUntil', code.reserved_until), v_now);
     outcome := 'RESERVED';
   END IF;
   RETURN NEXT;

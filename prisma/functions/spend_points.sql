@@ -11,15 +11,25 @@ LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_g
 AS $$
 DECLARE
   v_program programs;
+  v_ready boolean[];
   v_item jsonb;
+  v_place bigint;
 BEGIN
   SELECT * INTO STRICT v_program FROM programs WHERE id = p_program;
-  FOR v_item IN SELECT * FROM jsonb_array_elements(p_items) LOOP
-    RETURN QUERY SELECT (v_item->'ord')::int, s.outcome, s.spend
-    FROM spend_one(v_program, jsonb_populate_record(NULL::spends, v_item)) s;
+  -- All locks before the first write: see award_points.
+  v_ready := ARRAY(SELECT try_lock_member(p_program, (i->>'member_id')::uuid)
+    FROM jsonb_array_elements(p_items) WITH ORDINALITY AS items(i, place) ORDER BY place);
+  FOR v_item, v_place IN SELECT * FROM jsonb_array_elements(p_items) WITH ORDINALITY LOOP
+    IF v_ready[v_place] THEN
+      RETURN QUERY SELECT (v_item->'ord')::int, s.outcome, s.spend
+      FROM spend_one(v_program, jsonb_populate_record(NULL::spends, v_item)) s;
+    ELSE
+      RETURN QUERY SELECT (v_item->'ord')::int, 'AGAIN', NULL::spends;
+    END IF;
   END LOOP;
 END $$;
 
+-- One spend, within its lock.
 CREATE OR REPLACE FUNCTION spend_one(
   p_program programs, p_spend spends, OUT outcome text, OUT spend spends)
 LANGUAGE plpgsql VOLATILE AS $$
@@ -31,10 +41,6 @@ DECLARE
   v_draws bigint[] := '{}';
   v_left bigint := p_spend.points;
 BEGIN
-  IF NOT try_lock_member(p_program.id, p_spend.member_id) THEN
-    outcome := 'AGAIN';
-    RETURN;
-  END IF;
   SELECT * INTO spend FROM spends s
   WHERE s.program_id = p_program.id AND s.idempotency_key = p_spend.idempotency_key;
   IF FOUND THEN

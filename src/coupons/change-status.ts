@@ -2,9 +2,11 @@ import type { Deps } from '../deps.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import { conflict, notFound } from '../kernel/errors.ts';
 import { lockPool } from '../kernel/locks.ts';
+import { appendEvent } from '../kernel/outbox.ts';
 import type { Pool, PoolRef, PoolStatus } from './types.ts';
 
-type Arrow = { from: PoolStatus[]; to: PoolStatus; verb: string };
+type Verb = 'activated' | 'paused' | 'resumed' | 'archived';
+type Arrow = { from: PoolStatus[]; to: PoolStatus; verb: Verb };
 
 /**
  * The five arrows in the life of a pool; there are no others, and the database knows the same five.
@@ -14,7 +16,7 @@ type Arrow = { from: PoolStatus[]; to: PoolStatus; verb: string };
  * Locks: POOL.
  * Refusals: none; CONFLICT from any other status, or to activate a pool without a code.
  * A retry of a move that was made is a CONFLICT, and changes nothing.
- * Events: none.
+ * Events: pool.activated, pool.paused, pool.resumed, pool.archived.
  */
 export const activatePool = (deps: Deps, ref: PoolRef): Promise<Pool> =>
   change(deps, { ...ref, from: ['DRAFT'], to: 'ACTIVE', verb: 'activated' });
@@ -40,6 +42,7 @@ async function change(deps: Deps, { programId, poolId, ...arrow }: PoolRef & Arr
     const pool = await tx.pool.findUnique({ where });
     if (!pool) throw notFound('id', 'pool');
     if (count !== 1) throw conflict(`id: a pool in ${pool.status} cannot be ${arrow.verb}`);
+    await appendEvent(tx, { programId, type: `pool.${arrow.verb}`, data: { poolId } });
     return pool;
   });
 }

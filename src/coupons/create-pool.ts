@@ -5,6 +5,7 @@ import { once } from '../kernel/idempotency.ts';
 import { newId, type PoolId, type ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { lockProgram } from '../kernel/locks.ts';
+import { appendEvent } from '../kernel/outbox.ts';
 import { checkReferences, type PoolInput, type PoolSettings, readPoolInput } from './pool-input.ts';
 import type { Pool } from './types.ts';
 
@@ -20,7 +21,7 @@ type CreatePool = {
  * Locks: PROGRAM (chains of fallback pools are judged against each other).
  * Refusals: none; BAD_USER_INPUT names the field; CONFLICT for a key used with another payload.
  * A retry with the same idempotencyKey returns the first pool.
- * Events: none.
+ * Events: pool.created.
  */
 export async function createPool(deps: Deps, args: CreatePool): Promise<Pool> {
   const { programId } = args;
@@ -43,6 +44,7 @@ export async function createPool(deps: Deps, args: CreatePool): Promise<Pool> {
         await tx.pool.create({
           data: { programId, id: resultId, status: 'DRAFT', createdAt, ...settings },
         });
+        await appendEvent(tx, { programId, type: 'pool.created', data: { poolId: resultId } });
       },
     });
     return tx.pool.findUniqueOrThrow({ where: { programId_id: { programId, id } } });

@@ -21,7 +21,7 @@ type Generate = PoolRef & { count: number; idempotencyKey?: string | null | unde
  * Locks: POOL shared, CODE_SPACE.
  * Refusals: none; CONFLICT in ACTIVE and ARCHIVED, beyond maxCodes, or for a key used otherwise.
  * A retry with the same idempotencyKey returns the first batch.
- * Events: none.
+ * Events: pool.codes_added.
  */
 export async function generateCodes(deps: Deps, args: Generate): Promise<CodeBatch> {
   const count = parse(whole(1, MAX_BATCH), args.count, 'count');

@@ -28,7 +28,7 @@ type Import = PoolRef & { codes: string[]; idempotencyKey?: string | null | unde
  * Refusals: none; BAD_USER_INPUT names the rows that are malformed, or equal to an earlier row or
  * to a code of the program; CONFLICT as for generateCodes.
  * A retry with the same idempotencyKey returns the first batch.
- * Events: none.
+ * Events: pool.codes_added.
  */
 export async function importCodes(deps: Deps, args: Import): Promise<CodeBatch> {
   const { programId, poolId } = args;

@@ -1,9 +1,11 @@
 import type { Deps } from '../deps.ts';
-import { retrying } from '../kernel/db.ts';
+import { inTransaction, retrying, type Tx } from '../kernel/db.ts';
 import { orWhenBusy, unavailable } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
+import { appendEvent } from '../kernel/outbox.ts';
 import { readCode } from './canonical.ts';
+import { type CodeOf, lockCode } from './lock-code.ts';
 import { withinBudget } from './lookup-budget.ts';
 import { requireOwner } from './owner.ts';
 import { refused } from './refused.ts';
@@ -30,7 +32,7 @@ type Answer = { outcome: string; code: Code | undefined };
  * Locks: the code's row.
  * Refusals: those of redeemCode about the code itself.
  * A retry extends the reservation from now.
- * Events: none.
+ * Events: code.reserved.
  */
 export async function reserveCode(deps: Deps, reserve: Reserve): Promise<Reserved | Refused> {
   const canonical = readCode(reserve.code, 'input.code');
@@ -78,7 +80,7 @@ export type Release = { programId: ProgramId; code: string; orderId: string; ask
  * Locks: the code's row.
  * Refusals: none; SERVICE_UNAVAILABLE when the budget cannot be counted.
  * A retry answers false.
- * Events: none.
+ * Events: code.released.
  */
 export async function releaseCode(deps: Deps, release: Release): Promise<boolean> {
   const hashes = lookupHashes(deps, readCode(release.code, 'code'));
@@ -91,14 +93,26 @@ export async function releaseCode(deps: Deps, release: Release): Promise<boolean
       select: { id: true, memberId: true },
     });
     if (!found || (memberId && found.memberId !== memberId)) return { own: false, released: 0 };
-    const count = await deps.db.$executeRaw`
-      UPDATE codes SET reserved_for = NULL, reserved_until = NULL
-      WHERE program_id = ${programId}::uuid AND id = ${found.id}::uuid
-        AND reserved_for = ${orderId} AND reserved_until > program_now(program_id)`;
-    return { own: true, released: count };
+    const of = { programId, codeId: found.id, orderId };
+    return { own: true, released: await inTransaction(deps, (tx) => endReservation(tx, of)) };
   };
   if (asker.kind === 'merchant') return (await run()).released === 1;
   const answer = await withinBudget(deps, { ...asker, programId }, { run, isOwn: (a) => a.own });
   if (answer === 'BUSY') throw unavailable('the engine is busy: ask again');
   return answer.released === 1;
+}
+
+/** Answers how many it ended: one, or none when this order holds the code no longer. */
+async function endReservation(tx: Tx, of: CodeOf & { orderId: string }): Promise<number> {
+  const { programId, codeId, orderId } = of;
+  await lockCode(tx, of);
+  const [ended] = await tx.$queryRaw<{ poolId: string; memberId: string | null }[]>`
+    UPDATE codes SET reserved_for = NULL, reserved_until = NULL
+    WHERE program_id = ${programId}::uuid AND id = ${codeId}::uuid
+      AND reserved_for = ${orderId} AND reserved_until > program_now(program_id)
+    RETURNING pool_id::text AS "poolId", member_id::text AS "memberId"`;
+  if (!ended) return 0;
+  const { poolId, memberId } = ended;
+  await appendEvent(tx, { programId, type: 'code.released', memberId, data: { codeId, poolId } });
+  return 1;
 }

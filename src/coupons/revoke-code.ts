@@ -3,6 +3,7 @@ import { inTransaction } from '../kernel/db.ts';
 import { conflict, notFound } from '../kernel/errors.ts';
 import type { CodeId, ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
+import { appendEvent } from '../kernel/outbox.ts';
 import { lockCode } from './lock-code.ts';
 import type { Code } from './types.ts';
 
@@ -13,7 +14,7 @@ import type { Code } from './types.ts';
  * Locks: the code's row.
  * Refusals: none; CONFLICT for a redeemed code (void its redemption first), NOT_FOUND.
  * A retry returns the code as the first call left it.
- * Events: none.
+ * Events: code.revoked.
  */
 export async function revokeCode(
   deps: Deps,
@@ -33,6 +34,9 @@ export async function revokeCode(
       WHERE program_id = ${programId}::uuid AND id = ${id}::uuid
         AND status IN ('AVAILABLE', 'ALLOCATED')`;
     if (changed !== 1) throw new Error(`revoked ${changed} codes instead of one`);
+    const { poolId, memberId } = code;
+    const data = { codeId: id, poolId };
+    await appendEvent(tx, { programId, type: 'code.revoked', memberId, data });
     return tx.code.findUniqueOrThrow({ where: { programId_id: { programId, id } } });
   });
 }

@@ -4,6 +4,7 @@ import type { Tx } from '../kernel/db.ts';
 import { conflict, unavailable } from '../kernel/errors.ts';
 import { type BatchId, type CodeId, newIds } from '../kernel/ids.ts';
 import { lockCodeSpace, lockPoolShared } from '../kernel/locks.ts';
+import { appendEvent } from '../kernel/outbox.ts';
 import { canonicalForm } from './canonical.ts';
 import { mask } from './code-text.ts';
 import { enterLookupKey } from './lookup-keys.ts';
@@ -58,6 +59,8 @@ export async function openBatch(
   const [{ now } = { now: undefined }] = await tx.$queryRaw<{ now: Date }[]>`
     SELECT program_now(${programId}::uuid) AS now`;
   await tx.codeBatch.create({ data: { programId, id, poolId, count, createdAt: now as Date } });
+  const data = { poolId, batchId: id, count };
+  await appendEvent(tx, { programId, type: 'pool.codes_added', data });
 }
 
 /** How many codes `maxCodes` still allows; a batch counts with all that it ever made. */

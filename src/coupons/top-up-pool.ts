@@ -16,7 +16,7 @@ const FREE_SHARE = 10; // a pool is topped up when less than one in ten of its c
  * Locks: TOP_UP (tried), POOL shared, CODE_SPACE.
  * Refusals: none.
  * A retry mints only while the pool is still low.
- * Events: none.
+ * Events: pool.codes_added.
  */
 export async function topUpPool(deps: Deps, { programId, poolId }: PoolRef): Promise<number> {
   return inTransaction(deps, async (tx) => {

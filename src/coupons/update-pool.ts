@@ -2,6 +2,7 @@ import type { Deps } from '../deps.ts';
 import { inTransaction } from '../kernel/db.ts';
 import { badInput, conflict, notFound } from '../kernel/errors.ts';
 import { lockPool, lockProgram } from '../kernel/locks.ts';
+import { appendEvent } from '../kernel/outbox.ts';
 import { checkReferences, type PoolInput, readPoolInput } from './pool-input.ts';
 import { roomIn } from './store-batch.ts';
 import type { Pool, PoolRef } from './types.ts';
@@ -12,7 +13,7 @@ import type { Pool, PoolRef } from './types.ts';
  * Locks: PROGRAM, POOL.
  * Refusals: none; BAD_USER_INPUT names the field; CONFLICT outside of DRAFT.
  * A retry writes the same settings again.
- * Events: none.
+ * Events: pool.updated.
  */
 export async function updatePool(
   deps: Deps,
@@ -30,6 +31,7 @@ export async function updatePool(
     if (room < 0)
       throw badInput('input.maxCodes', `${-room} more: so many codes are there already`);
     await checkReferences(tx, { programId, poolId, settings });
+    await appendEvent(tx, { programId, type: 'pool.updated', data: { poolId } });
     return tx.pool.update({
       where: { programId_id: { programId, id: poolId }, status: 'DRAFT' },
       data: settings,

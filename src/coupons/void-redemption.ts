@@ -4,8 +4,9 @@ import { notFound } from '../kernel/errors.ts';
 import type { ProgramId, RedemptionId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { lockOrder } from '../kernel/locks.ts';
+import { appendEvent } from '../kernel/outbox.ts';
 import { type CodeOf, lockCode } from './lock-code.ts';
-import type { Redemption } from './types.ts';
+import type { Code, Redemption } from './types.ts';
 
 type Void = { programId: ProgramId; redemptionId: RedemptionId; reason: string };
 
@@ -15,7 +16,7 @@ type Void = { programId: ProgramId; redemptionId: RedemptionId; reason: string }
  * Locks: ORDER, the code's row: the same as its redemption, in the same order.
  * Refusals: none; NOT_FOUND.
  * A retry returns the first void, with its time.
- * Events: none.
+ * Events: code.redemption_voided.
  */
 export async function voidRedemption(deps: Deps, args: Void): Promise<Redemption> {
   const { programId, redemptionId: id } = args;
@@ -28,19 +29,21 @@ export async function voidRedemption(deps: Deps, args: Void): Promise<Redemption
     await lockCode(tx, { programId, codeId: redemption.codeId });
     const current = await tx.redemption.findUniqueOrThrow({ where });
     if (current.voidedAt) return current;
-    await giveBack(tx, { programId, codeId: current.codeId });
+    const { poolId, memberId } = await giveBack(tx, { programId, codeId: current.codeId });
     const changed = await tx.$executeRaw`
       UPDATE redemptions SET voided_at = program_now(program_id), void_reason = ${reason}
       WHERE program_id = ${programId}::uuid AND id = ${id}::uuid AND voided_at IS NULL`;
     if (changed !== 1) throw new Error(`voided ${changed} redemptions instead of one`);
+    const data = { codeId: current.codeId, poolId, redemptionId: id };
+    await appendEvent(tx, { programId, type: 'code.redemption_voided', memberId, data });
     return tx.redemption.findUniqueOrThrow({ where });
   });
 }
 
-async function giveBack(tx: Tx, { programId, codeId }: CodeOf): Promise<void> {
-  const { count } = await tx.code.updateMany({
-    where: { programId, id: codeId, status: 'REDEEMED' },
+/** Throws when the code is not redeemed. */
+function giveBack(tx: Tx, { programId, codeId }: CodeOf): Promise<Code> {
+  return tx.code.update({
+    where: { programId_id: { programId, id: codeId }, status: 'REDEEMED' },
     data: { status: 'ALLOCATED', redeemedAt: null, reservedFor: null, reservedUntil: null },
   });
-  if (count !== 1) throw new Error(`gave back ${count} codes instead of one`);
 }

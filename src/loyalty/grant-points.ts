@@ -32,6 +32,7 @@ export async function grantPoints(deps: Deps, args: Grant): Promise<LedgerBatch>
   const payload = [memberId, 'MANUAL', String(points)];
   const resultId = newId<BatchId>(deps);
   return inTransaction(deps, async (tx) => {
+    await lockMember(tx, { programId, memberId });
     const id = await once(tx, {
       programId,
       operation: 'grantPoints',
@@ -60,7 +61,6 @@ type Lot = MemberRef & { id: BatchId; points: number; reason: string; expiresAt:
 
 async function earn(tx: Tx, lot: Lot): Promise<void> {
   const { programId, memberId } = lot;
-  await lockMember(tx, { programId, memberId });
   const member = await tx.member.findUnique({
     where: { programId_id: { programId, id: memberId } },
   });

@@ -5,6 +5,7 @@ import { conflict, notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
 import type { ProgramId, SpendId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
+import { lockMember } from '../kernel/locks.ts';
 import type { Spend } from './types.ts';
 
 type Refund = { programId: ProgramId; spendId: SpendId; points: number; idempotencyKey: string };
@@ -23,6 +24,9 @@ export async function refundSpend(deps: Deps, args: Refund): Promise<Spend> {
   const points = parse(whole(1), args.points, 'input.points');
   const key = parse(text(200), args.idempotencyKey, 'input.idempotencyKey');
   return inTransaction(deps, async (tx) => {
+    const spend = await tx.spend.findUnique({ where: { programId_id: { programId, id } } });
+    if (!spend) throw notFound('input.spendId', 'spend');
+    await lockMember(tx, { programId, memberId: spend.memberId });
     await once(tx, {
       programId,
       operation: 'refundSpend',
@@ -38,7 +42,6 @@ export async function refundSpend(deps: Deps, args: Refund): Promise<Spend> {
 async function putBack(tx: Tx, of: { programId: string; id: string; points: number }) {
   const [row] = await tx.$queryRaw<{ outcome: string }[]>`
     SELECT refund_spend(${of.programId}::uuid, ${of.id}::uuid, ${of.points}::bigint) AS outcome`;
-  if (row?.outcome === 'NO_SUCH_SPEND') throw notFound('input.spendId', 'spend');
   if (row?.outcome === 'TOO_MUCH') throw conflict('input.points: more than the spend has left');
   if (row?.outcome !== 'REFUNDED') throw new Error(`refund_spend answered ${row?.outcome}`);
 }

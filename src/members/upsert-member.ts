@@ -4,7 +4,8 @@ import { inTransaction, type Tx } from '../kernel/db.ts';
 import { badInput, unavailable } from '../kernel/errors.ts';
 import { type MemberId, newId, type ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
-import { lockIdentities } from '../kernel/locks.ts';
+import { lockIdentities, lockMember } from '../kernel/locks.ts';
+import { appendEvent } from '../kernel/outbox.ts';
 import { emailAddress } from './email.ts';
 import type { Member, UpsertMemberInput } from './types.ts';
 
@@ -23,10 +24,11 @@ type Upsert = { programId: ProgramId; input: UpsertMemberInput };
  * Makes the member with this external id, or changes what the input names. An address that becomes
  * verified binds the codes that were issued to it, or that guests claimed with it.
  *
- * Locks: IDENTITY of the external id, the member, and the old and the new address; then code rows.
+ * Locks: IDENTITY of the external id, the member, and the old and the new address; MEMBER where it
+ * changes one; then code rows.
  * Refusals: none; BAD_USER_INPUT names the field.
  * A retry returns the same member, unchanged.
- * Events: none.
+ * Events: member.created, or member.updated where something is new; code.bound for each such code.
  */
 export async function upsertMember(deps: Deps, { programId, input }: Upsert): Promise<Member> {
   const wanted = parse(memberInput, input, 'input');
@@ -88,7 +90,7 @@ type Write = { programId: ProgramId; id: MemberId; current: Member | null; next:
 
 async function write(tx: Tx, { programId, id, current, next }: Write): Promise<Member> {
   const member = current
-    ? await tx.member.update({ where: { programId_id: { programId, id: current.id } }, data: next })
+    ? await update(tx, { programId, current, next })
     : await create(tx, { programId, id, next });
   const wasVerified = current?.emailVerified && current.email === next.email;
   if (next.emailVerified && next.email && !wasVerified)
@@ -103,7 +105,25 @@ async function create(tx: Tx, of: { programId: ProgramId; id: MemberId; next: Co
     SELECT program_now(program_id) AS now, id::text AS tier FROM tiers
     WHERE program_id = ${programId}::uuid AND rank = 1`;
   if (!start) throw new Error('a program without a first tier');
-  return tx.member.create({
+  const member = await tx.member.create({
     data: { programId, id, tierId: start.tier, createdAt: start.now, ...next },
   });
+  await appendEvent(tx, { programId, type: 'member.created', memberId: id, data: {} });
+  return member;
+}
+
+/** Writes nothing, and tells nobody, where nothing is new. */
+async function update(tx: Tx, of: { programId: ProgramId; current: Member; next: Contact }) {
+  const { programId, current, next } = of;
+  const changed = (Object.keys(next) as (keyof Contact)[]).filter(
+    (name) => String(current[name]) !== String(next[name]),
+  );
+  if (changed.length === 0) return current;
+  // The daily work reads a birthday within this lock, and its events follow the change's.
+  await lockMember(tx, { programId, memberId: current.id });
+  const where = { programId_id: { programId, id: current.id } };
+  const member = await tx.member.update({ where, data: next });
+  const data = { changed };
+  await appendEvent(tx, { programId, type: 'member.updated', memberId: current.id, data });
+  return member;
 }

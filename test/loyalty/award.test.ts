@@ -31,11 +31,11 @@ test('a purchase becomes one lot, one line of the journal and one event', async 
     },
   });
   expect(await own.journal(member)).toEqual(['AWARD 250 = 250']);
-  const [event, ...more] = await deps.db.event.findMany({ where: { programId: own.programId } });
+  const where = { programId: own.programId, memberId: member };
+  const [, event, ...more] = await deps.db.event.findMany({ where, orderBy: { id: 'asc' } });
   expect(more).toEqual([]);
   expect(event).toMatchObject({
     type: 'points.awarded',
-    memberId: member,
     at: NOON,
     data: { source: 'SHOPIFY', points: 250 },
   });

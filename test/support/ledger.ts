@@ -119,8 +119,10 @@ export async function openLedger(deps: Deps, { settings = {}, ...program }: Of =
       });
       return entries.map((entry) => `${entry.kind} ${entry.points} = ${entry.balanceAfter}`);
     },
+    /** What was told of points, in the order in which it was written. */
     events: async () => {
-      const events = await deps.db.event.findMany({ where, orderBy: { id: 'asc' } });
+      const ofPoints = { ...where, type: { startsWith: 'points.' } };
+      const events = await deps.db.event.findMany({ where: ofPoints, orderBy: { id: 'asc' } });
       return events.map((event) => event.type);
     },
     points: async (memberId: MemberId) => {

@@ -5,6 +5,8 @@
  * them, and the index still holds. Without both, the thing itself goes wrong.
  */
 
+import { outboxGuards } from './outbox.ts';
+
 /** A replacement in a file of prisma/functions, wherever it is found (at least once). */
 export type Edit = { file: string; replace: RegExp; by: string };
 export type TestOf = { file: string; title: string };
@@ -343,4 +345,5 @@ export const guards: readonly Guard[] = [
     sql: ['DROP INDEX purchase_refunds_program_id_source_refund_id_key'],
     needs: [ledger('one refundId for two orders, reverse, reverse, commit, commit: one refund')],
   },
+  ...outboxGuards,
 ];

@@ -1,0 +1,54 @@
+/** What keeps a member's events in the order in which they happened. */
+import type { Guard, TestOf } from './guards.ts';
+
+const outbox = (title: string): TestOf => ({ file: 'test/race/outbox.test.ts', title });
+
+export const outboxGuards: readonly Guard[] = [
+  {
+    name: 'locks of an award before its first write',
+    protects: 'a member’s events are read in the order in which they happened',
+    edits: [
+      {
+        file: 'award_points',
+        replace: /SELECT try_lock_award[\s\S]*?FROM jsonb/g,
+        by: 'SELECT true FROM jsonb',
+      },
+      {
+        file: 'award_points',
+        replace: /IF v_ready\[v_place\] THEN/g,
+        by: `IF try_lock_award(p_program, v_item->>'source', v_item->>'order_id')
+          AND try_lock_member(p_program, (v_item->>'member_id')::uuid) THEN`,
+      },
+    ],
+    needs: [
+      outbox(
+        'awards for two members, award for the second, commit, commit: in the order of events',
+      ),
+    ],
+  },
+  {
+    name: 'locks of a spend before its first write',
+    protects: 'the same',
+    edits: [
+      { file: 'spend_points', replace: /SELECT try_lock_member\(.*\n/g, by: 'SELECT true\n' },
+      {
+        file: 'spend_points',
+        replace: /IF v_ready\[v_place\] THEN/g,
+        by: "IF try_lock_member(p_program, (v_item->>'member_id')::uuid) THEN",
+      },
+    ],
+    needs: [
+      outbox('spends of two members, spend of the second, commit, commit: in the order of events'),
+    ],
+  },
+  {
+    name: 'age of a code',
+    protects: 'a redemption is not told under an earlier number than what it saw',
+    edits: [{ file: 'redeem_codes', replace: /age\(c\.xmin\) < 0/g, by: 'false' }],
+    needs: [
+      outbox(
+        'a batch of redemptions has begun, a code is claimed, redeem: told AGAIN, and in order',
+      ),
+    ],
+  },
+];

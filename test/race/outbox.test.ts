@@ -1,0 +1,123 @@
+/** The order of a member's events: that of the locks under which they happened. */
+import { expect, test } from 'vitest';
+import type { Deps } from '../../src/deps.ts';
+import type { MemberId } from '../../src/kernel/ids.ts';
+import { grantPoints, reverseAward, spendPoints } from '../../src/loyalty/index.ts';
+import { unique } from '../support/factories.ts';
+import { openLedger } from '../support/ledger.ts';
+import { heldCodes, manyMembers, twoProcesses } from '../support/scenes.ts';
+import { type Session, sessions } from '../support/sessions.ts';
+import { luck, rounds } from '../support/torture.ts';
+
+const on = await twoProcesses();
+const ledger = await openLedger(on.left, { settings: { expiryMonths: 1 } });
+const { programId } = ledger;
+const [first, second, holder] = (await sessions(on.databaseUrl, 3)) as [Session, Session, Session];
+
+/** Of a member, or of all: ids are drawn in the order of the writes, within a member's lock. */
+async function outOfOrder(deps: Deps): Promise<unknown[]> {
+  return deps.db.$queryRaw`
+    SELECT member_id, id FROM (
+      SELECT member_id, id, lag(id) OVER (PARTITION BY member_id ORDER BY xid, id) AS before
+      FROM events WHERE program_id = ${programId}::uuid AND type LIKE 'points.%') e
+    WHERE id < before`;
+}
+
+const awards = (members: MemberId[]) =>
+  members.map((member_id, ord) => {
+    const lot = { id: crypto.randomUUID(), member_id, order_id: unique('order'), amount: 70 };
+    return { ord, tracked: true, source: 'SHOPIFY', generation: 1, ...lot };
+  });
+const spends = (members: MemberId[]) =>
+  members.map((member_id, ord) => {
+    const id = crypto.randomUUID();
+    return { ord, id, member_id, points: 10, idempotency_key: id };
+  });
+
+/**
+ * A call for two members comes to a halt after it has begun to write for the first one, whose row
+ * somebody holds; then something happens to the second, and the call goes on.
+ */
+async function overtaken(
+  members: [MemberId, MemberId],
+  of: { call: () => Promise<unknown>; meanwhile: () => Promise<unknown> },
+): Promise<void> {
+  await holder.begin();
+  await holder.query('SELECT id FROM members WHERE program_id = $1 AND id = $2 FOR UPDATE', [
+    programId,
+    members[0],
+  ]);
+  const answer = of.call();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await of.meanwhile();
+  await holder.commit();
+  await answer;
+}
+
+const AWARD = 'SELECT outcome FROM award_points($1::uuid, $2::jsonb)';
+const SPEND = 'SELECT outcome FROM spend_points($1::uuid, $2::jsonb)';
+const pair = async () => [await ledger.member(), await ledger.member()] as [MemberId, MemberId];
+
+test('awards for two members, award for the second, commit, commit: in the order of events', async () => {
+  const members = await pair();
+  await overtaken(members, {
+    call: () => first.query(AWARD, [programId, JSON.stringify(awards(members))]),
+    meanwhile: () => second.query(AWARD, [programId, JSON.stringify(awards([members[1]]))]),
+  });
+  expect(await outOfOrder(on.left)).toEqual([]);
+});
+
+test('spends of two members, spend of the second, commit, commit: in the order of events', async () => {
+  const members = await pair();
+  for (const member of members) await ledger.grant(member, 100);
+  await overtaken(members, {
+    call: () => first.query(SPEND, [programId, JSON.stringify(spends(members))]),
+    meanwhile: () => second.query(SPEND, [programId, JSON.stringify(spends([members[1]]))]),
+  });
+  expect(await outOfOrder(on.left)).toEqual([]);
+});
+
+test('a batch of redemptions has begun, a code is claimed, redeem: told AGAIN, and in order', async () => {
+  const [held] = await heldCodes(on.left, { programId, count: 1 });
+  if (!held) throw new Error('no code');
+  await first.begin();
+  // As the first row that a batch locks does: its transaction has its number from here on.
+  await first.query('SELECT pg_current_xact_id()::text');
+  await second.query(
+    `UPDATE codes SET reserved_for = 'o', reserved_until = program_now(program_id) + '1 h'
+     WHERE program_id = $1 AND id = $2`,
+    [programId, held.id],
+  );
+  const [told] = await first.redeem(programId, [{ hash: held.hash, orderId: 'o' }]);
+  await first.commit();
+  expect(told?.outcome).toBe('AGAIN');
+  const [answer] = await first.redeem(programId, [{ hash: held.hash, orderId: 'o' }]);
+  expect(answer?.outcome).toBe('REDEEMED');
+});
+
+test('whatever two processes do to ten members at once: each one’s events are in order', async () => {
+  const members = await manyMembers(on.left, { programId, count: 10 });
+  const { below } = luck('outbox');
+  const one = async (n: number) => {
+    const deps = on.either(n);
+    const memberId = members[below(members.length)] as MemberId;
+    const idempotencyKey = unique('key');
+    const orderId = unique('order');
+    const said = { programId, source: 'SHOPIFY', generation: 1, orderId };
+    const choices = [
+      () => ledger.award(memberId, orderId, { amount: 100 }),
+      () => spendPoints(deps, { programId, memberId, points: 30, idempotencyKey }),
+      () => grantPoints(deps, { programId, memberId, points: 50, idempotencyKey, reason: 'x' }),
+      async () => {
+        await ledger.award(memberId, orderId, { amount: 80 });
+        await reverseAward(deps, { ...said, refundId: unique('back'), amount: 40 });
+      },
+    ];
+    await choices[below(choices.length)]?.();
+  };
+  for (let round = rounds(3, 100); round > 0; round--) {
+    await Promise.all(Array.from({ length: 60 }, (_, n) => one(n)));
+  }
+  expect(await outOfOrder(on.left)).toEqual([]);
+  expect(await ledger.differences()).toEqual([]);
+});
