@@ -2,7 +2,7 @@
 --
 -- In it: the same tables with the same constraints and triggers, an advisory lock on the identity,
 -- the look for a code that is held already, one free code with SKIP LOCKED, the row that enforces
--- the limit, the record of the hand-out, and a durable commit.
+-- the limit, the record of the hand-out, the event, and a durable commit.
 -- Not in it, though the engine does it: HTTP, GraphQL, authorisation, the locks on the address and
 -- the mailbox, the pool's lock, status and dates, tiers, fallback and top-up, decryption. All of
 -- that is in favour of this side. So is the VACUUM before each round, which spares its scan the
@@ -33,4 +33,8 @@ INSERT INTO claims (program_id, pool_id, claimant, slot, code_id)
     'member' || ':' || '00000000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 12, '0'), 1, :code);
 INSERT INTO code_reveals (program_id, code_id, kind, actor, at)
   VALUES (:program, :code, 'CLAIM', 'key', now());
+INSERT INTO events (program_id, type, member_id, data, at)
+  VALUES (:program, 'code.claimed',
+    ('00000000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid,
+    jsonb_build_object('codeId', :code::uuid, 'poolId', :pool::uuid), now());
 COMMIT;

@@ -56,6 +56,10 @@ BEGIN
   END IF;
   outcome := award_refusal(p_program, p_lot, v_now);
   IF outcome IS NOT NULL THEN
+    PERFORM FROM members WHERE program_id = p_program.id AND id = p_lot.member_id;
+    IF NOT FOUND THEN
+      outcome := 'NO_SUCH_MEMBER';
+    END IF;
     RETURN;
   END IF;
   -- A clock that is a little ahead is not a purchase of the future.
