@@ -1,5 +1,5 @@
 /** Every change that matters outside is told: by its own transaction, and once. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import {
   activatePool,
@@ -28,6 +28,7 @@ const shop = await openShop(deps);
 const { programId } = shop;
 const ledger = await openLedger(deps, { settings: { expiryMonths: 1 } });
 const asker = { kind: 'merchant' } as const;
+const FUNCTIONS = 'prisma/functions';
 
 type Told = { type: string; memberId: string | null; data: Record<string, unknown>; xid: bigint };
 const told = new Map<string, Set<string>>();
@@ -235,4 +236,13 @@ test('docs/events.md lists every type with its data', async () => {
   for (const [type, fields] of told)
     expect([...fields].sort(), type).toEqual(written.get(type)?.sort());
   expect(EVENT_TYPES.filter((type) => !told.has(type))).toEqual([]);
+});
+
+test('no function writes an event of a type that is not listed', async () => {
+  const files = (await readdir(FUNCTIONS)).filter((file) => file.endsWith('.sql'));
+  const texts = await Promise.all(files.map((file) => readFile(`${FUNCTIONS}/${file}`, 'utf8')));
+  const types = texts.flatMap((text) => text.match(/'(member|pool|code|points|tier|campaign)\.[a-z_]+'/g) ?? []);
+  expect(types.length).toBeGreaterThan(8);
+  const unlisted = types.filter((type) => !EVENT_TYPES.includes(type.slice(1, -1) as EventType));
+  expect(unlisted).toEqual([]);
 });
