@@ -241,7 +241,9 @@ test('docs/events.md lists every type with its data', async () => {
 test('no function writes an event of a type that is not listed', async () => {
   const files = (await readdir(FUNCTIONS)).filter((file) => file.endsWith('.sql'));
   const texts = await Promise.all(files.map((file) => readFile(`${FUNCTIONS}/${file}`, 'utf8')));
-  const types = texts.flatMap((text) => text.match(/'(member|pool|code|points|tier|campaign)\.[a-z_]+'/g) ?? []);
+  const types = texts.flatMap(
+    (text) => text.match(/'(member|pool|code|points|tier|campaign)\.[a-z_]+'/g) ?? [],
+  );
   expect(types.length).toBeGreaterThan(8);
   const unlisted = types.filter((type) => !EVENT_TYPES.includes(type.slice(1, -1) as EventType));
   expect(unlisted).toEqual([]);
