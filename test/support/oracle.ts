@@ -170,7 +170,7 @@ export class Oracle {
     return done(lot);
   }
 
-  private earn(
+  protected earn(
     of: Pick<Lot, 'member' | 'source' | 'order' | 'generation' | 'amount' | 'requested'> &
       Pick<Lot, 'points' | 'zero' | 'cap' | 'earnedAt'> & { expiresAt?: number },
   ): Lot {
@@ -302,9 +302,12 @@ export class Oracle {
 
   /** Writes off what has expired, as of now or an earlier instant. */
   sweep(member: string, asOf = this.now) {
-    for (const lot of this.oldestFirst(this.lotsOf(member)))
-      if (lot.expiresAt !== null && lot.expiresAt <= asOf && lot.remaining > 0)
-        this.leave(lot, { as: 'expired', points: lot.remaining });
+    const due = this.lots.filter(
+      ({ member: whose, remaining, expiresAt }) =>
+        whose === member && remaining > 0 && expiresAt !== null && expiresAt <= asOf,
+    );
+    for (const lot of this.oldestFirst(due))
+      this.leave(lot, { as: 'expired', points: lot.remaining });
   }
 
   /** By hand: as of the start of today. */
@@ -326,8 +329,13 @@ export class Oracle {
     for (; this.days.startOf(this.undone) <= to; this.undone = this.days.plusDays(this.undone, 1)) {
       const start = this.days.startOf(this.undone);
       this.now = Math.max(this.now, start);
-      for (const { id } of this.holders) this.sweep(id, start);
+      this.work(this.undone);
     }
     this.now = to;
+  }
+
+  /** What the start of a day brings, judged as of that start. */
+  protected work(day: string) {
+    for (const { id } of this.holders) this.sweep(id, this.days.startOf(day));
   }
 }
