@@ -6,8 +6,7 @@
 import type { Deps } from '../deps.ts';
 import { conflict } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
-import { anyFailureOpen } from './failures.ts';
-import type { OfDay } from './task.ts';
+import { failingTasks } from './failures.ts';
 import { allTasks, dailyTasks } from './tasks.ts';
 
 type Place = { day: string; step: number };
@@ -31,37 +30,30 @@ export async function workDays(deps: Deps, work: DailyWork): Promise<void> {
     const [first] = days;
     if (!first) return;
     let place: Place = first;
-    for (const day of days) {
-      work.mayGoOn();
-      if (day.step === 0 && (await isIdle(deps, { ...work, day: day.day }))) continue;
-      place = await workDay(deps, { work, day, place });
-    }
+    for (const day of days) place = await workDay(deps, { work, day, place });
     await move(deps, { ...work, from: place, to: { day: days.at(-1)?.next as string, step: 0 } });
   }
 }
 
 type OneDay = { work: DailyWork; day: DueDay; place: Place };
 
-/** The clock goes first: should this process die here, the days passed over are still not done. */
+/**
+ * A task that has nothing to do costs one look, and leaves no trace. The clock goes before the
+ * place: should this process die between them, the days passed over are still not done.
+ */
 async function workDay(deps: Deps, { work, day, place }: OneDay): Promise<Place> {
-  await work.begin(day.start);
-  let at = await move(deps, { ...work, from: place, to: day });
-  for (const task of dailyTasks.slice(day.step)) {
+  work.mayGoOn();
+  const { programId } = work;
+  const failing = await failingTasks(deps, programId);
+  let at = place;
+  for (const [step, task] of dailyTasks.entries()) {
+    const isDue = () => task.isDue(deps, { programId, day: day.day });
+    if (step < day.step || !(failing.has(task.task) || (await isDue()))) continue;
+    await work.begin(day.start);
+    at = await move(deps, { programId, from: at, to: { day: day.day, step } });
     await task.run(deps, { ...work, day: day.day });
-    const isLast = at.step === dailyTasks.length - 1;
-    const to = isLast ? { day: day.next, step: 0 } : { day: day.day, step: at.step + 1 };
-    at = await move(deps, { ...work, from: at, to });
   }
   return at;
-}
-
-/** Nothing is due, and nobody waits to be tried again. */
-async function isIdle(deps: Deps, { programId, day }: OfDay): Promise<boolean> {
-  const found = await Promise.all([
-    anyFailureOpen(deps, programId),
-    ...dailyTasks.map((task) => task.isDue(deps, { programId, day })),
-  ]);
-  return !found.includes(true);
 }
 
 /** In order; the first may be half done. A sandbox that stands past a day's start stays there. */

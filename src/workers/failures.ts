@@ -79,12 +79,14 @@ export function openFailures(deps: Deps, of: Wanted): Promise<WorkerFailure[]> {
   });
 }
 
-export async function anyFailureOpen(deps: Deps, programId: ProgramId): Promise<boolean> {
-  const open = await deps.db.workerFailure.findFirst({
+/** The tasks that somebody waits to be tried again for. */
+export async function failingTasks(deps: Deps, programId: ProgramId): Promise<Set<WorkerTask>> {
+  const open = await deps.db.workerFailure.findMany({
     where: { programId, resolvedAt: null },
-    select: { id: true },
+    distinct: ['task'],
+    select: { task: true },
   });
-  return open !== null;
+  return new Set(open.map(({ task }) => task));
 }
 
 /** All open ones of the task but those named. */

@@ -9,7 +9,7 @@ import {
   type PoolInput,
 } from '../../src/coupons/index.ts';
 import type { Deps } from '../../src/deps.ts';
-import { type MemberId, newIds, type PoolId, type ProgramId } from '../../src/kernel/ids.ts';
+import type { MemberId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
 import { grantPoints, type MemberRef, spendPoints } from '../../src/loyalty/index.ts';
 import { type Member, upsertMember } from '../../src/members/index.ts';
 import { createProgram } from '../../src/programs/index.ts';
@@ -53,22 +53,6 @@ export async function aMember(
   const { programId, externalId = unique('member'), ...contact } = of;
   const member = await upsertMember(deps, { programId, input: { externalId, ...contact } });
   return member as Member & { id: MemberId };
-}
-
-/** Many at once, of the first tier. */
-export async function aCrowd(
-  deps: Deps,
-  { programId, count }: { programId: ProgramId; count: number },
-): Promise<MemberId[]> {
-  const tier = await deps.db.tier.findFirstOrThrow({ where: { programId, rank: 1 } });
-  const ids = newIds<MemberId>(deps, count);
-  await deps.db.member.createMany({
-    data: ids.map((id) => ({
-      ...{ programId, id, tierId: tier.id, emailVerified: false },
-      ...{ externalId: unique('member'), createdAt: deps.clock.now() },
-    })),
-  });
-  return ids;
 }
 
 /** A pool of `codes` generated codes; it is ACTIVE unless `draft`. */
