@@ -12,7 +12,7 @@ import {
   type OperationDefinitionNode,
 } from 'graphql';
 import { apiMetrics } from '../http/metrics.ts';
-import { authorise } from './access.ts';
+import { authorise } from './authorise.ts';
 import type { Context } from './context.ts';
 import { syntaxMessage, validationMessage, variableFaults } from './discretion.ts';
 import { type Fault, faultOf, statusOf } from './errors.ts';

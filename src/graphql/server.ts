@@ -14,7 +14,7 @@ import { registerHealth } from '../http/health.ts';
 import { apiMetrics, registerMetrics } from '../http/metrics.ts';
 import { registerPlayground } from '../http/playground.ts';
 import { watchFleet } from '../workers/index.ts';
-import { guard } from './access.ts';
+import { guard } from './authorise.ts';
 import { type Context, makeContext } from './context.ts';
 import { errorBody, type Fault, faultOf, httpStatus } from './errors.ts';
 import { limits, MAX_BODY_BYTES, MAX_TOKENS } from './limits.ts';

@@ -1,7 +1,8 @@
 import { extendSchema, parse } from 'graphql';
 import { describe, expect, test } from 'vitest';
 import { Scope } from '../../src/generated/prisma/enums.ts';
-import { access, guard, type Rule } from '../../src/graphql/access.ts';
+import { access, type Rule } from '../../src/graphql/access.ts';
+import { guard } from '../../src/graphql/authorise.ts';
 import { buildSchema } from '../../src/graphql/server.ts';
 import { createSecretKey } from '../../src/programs/index.ts';
 import { startApi, type Variables } from '../support/api.ts';
