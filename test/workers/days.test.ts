@@ -83,7 +83,9 @@ test.each([
   ['Pacific/Kiritimati', '1994-12-30', 'another'],
   ['Pacific/Pago_Pago', '2021-06-01', 'the far side of the date line'],
 ])('%s from %s on (%s): every day at its own beginning', async (timeZone, first) => {
-  const { startNotBefore } = localDays(timeZone);
+  const { of, plusDays, startOf } = localDays(timeZone);
+  const startNotBefore = (at: number) =>
+    startOf(of(at)) === at ? at : startOf(plusDays(of(at), 1));
   const clock = new Date(Date.parse(`${first}T12:00:00Z`));
   const ends = Array.from({ length: 16 }, (_, n) => new Date(clock.getTime() + (1 + 7 * n) * HOUR));
   const { programId } = await ending(timeZone, clock, ends);
