@@ -15,6 +15,7 @@ const mappers: Record<string, string> = {
   CodeBatch: '../generated/prisma/client.ts#CodeBatch as CodeBatchRow',
   ConsumptionAllocation:
     '../generated/prisma/client.ts#ConsumptionAllocation as ConsumptionAllocationRow',
+  Event: '../kernel/feed.ts#StoredEvent',
   LedgerBatch: '../generated/prisma/client.ts#LedgerBatch as LedgerBatchRow',
   LedgerEntry: '../generated/prisma/client.ts#LedgerEntry as LedgerEntryRow',
   Spend: '../generated/prisma/client.ts#Spend as SpendRow',

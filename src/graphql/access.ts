@@ -15,7 +15,7 @@ type ObjectTypes = Pick<
   Required<Resolvers>,
   Exclude<
     keyof Resolvers,
-    'DateTime' | 'EmailAddress' | 'LocalDate' | 'SafeInt' | `${string}Result`
+    'DateTime' | 'EmailAddress' | 'JSON' | 'LocalDate' | 'SafeInt' | `${string}Result`
   >
 >;
 type FieldsOf<Type extends keyof ObjectTypes> = Exclude<
@@ -63,7 +63,7 @@ export const access: Table = {
     ...each(needs('MEMBERS_READ'), 'member', 'members'),
     secretKeys: needs('KEYS_WRITE'),
     quotePoints: orMember(needs('LEDGER_READ', 'POINTS_AWARD')),
-    ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile'),
+    ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile', 'events'),
     workerFailures: needs('WORKERS_RUN'),
     me: reached,
   },
@@ -252,6 +252,8 @@ export const access: Table = {
   Reconciliation: each(reached, 'members', 'batches', 'codes', 'differences'),
   LedgerDifference: each(reached, 'invariant', 'subject', 'expected', 'actual'),
   MemberConnection: each(needs('MEMBERS_READ'), 'nodes', 'pageInfo'),
+  Event: each(needs('LEDGER_READ', 'WEBHOOKS_WRITE'), 'id', 'type', 'at', 'memberId', 'data'),
+  EventConnection: each(needs('LEDGER_READ', 'WEBHOOKS_WRITE'), 'nodes', 'pageInfo'),
   WorkerRun: each(reached, 'task', 'scanned', 'changed', 'failed', 'failures'),
   WorkerFailure: each(
     needs('WORKERS_RUN'),

@@ -2,6 +2,7 @@ import { GraphQLScalarType } from 'graphql';
 import {
   DateTimeResolver,
   EmailAddressResolver,
+  JSONResolver,
   LocalDateResolver,
   SafeIntResolver,
 } from 'graphql-scalars';
@@ -49,6 +50,8 @@ export const scalars = {
   EmailAddress: discreet(EmailAddressResolver, {
     prepare: (value) => (typeof value === 'string' ? shortened(value.trim()) : value),
   }),
+  /** Only answered, never asked for. */
+  JSON: discreet(JSONResolver),
   LocalDate: discreet(LocalDateResolver, {
     accepts: (parsed) => inRange(Number((parsed as string).slice(0, 4))),
   }),

@@ -1,6 +1,7 @@
 /** The order of a member's events: that of the locks under which they happened. */
 import { expect, test } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
+import { readFeed, START } from '../../src/kernel/feed.ts';
 import type { MemberId } from '../../src/kernel/ids.ts';
 import { grantPoints, reverseAward, spendPoints } from '../../src/loyalty/index.ts';
 import { unique } from '../support/factories.ts';
@@ -120,4 +121,63 @@ test('whatever two processes do to ten members at once: each one’s events are 
   }
   expect(await outOfOrder(on.left)).toEqual([]);
   expect(await ledger.differences()).toEqual([]);
+});
+
+/** Goes on from where it stands, as often as it is asked to. */
+function reader(deps: Deps, program: string) {
+  let after = START;
+  const seen: bigint[] = [];
+  return {
+    seen,
+    read: async () => {
+      const events = await readFeed(deps, { programId: program, after, limit: 7 });
+      after = events.at(-1) ?? after;
+      seen.push(...events.map(({ id }) => id));
+      return events.length;
+    },
+  };
+}
+
+/** Until it has them all, whatever else the server is doing. */
+async function readAll(reading: ReturnType<typeof reader>, program: string): Promise<bigint[]> {
+  const rows = await on.left.db.event.findMany({
+    where: { programId: program },
+    orderBy: [{ xid: 'asc' }, { id: 'asc' }],
+    select: { id: true },
+  });
+  const giveUpAt = performance.now() + 10_000;
+  while (reading.seen.length < rows.length && performance.now() < giveUpAt)
+    if ((await reading.read()) === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  return rows.map(({ id }) => id);
+}
+
+test('an event is written, another committed, read, commit: the reader gets both, in order', async () => {
+  const own = await openLedger(on.left);
+  const [slow, quick] = [await own.member(), await own.member()];
+  const reading = reader(on.right, own.programId);
+  await readAll(reading, own.programId);
+  await first.begin();
+  await first.query(AWARD, [own.programId, JSON.stringify(awards([slow]))]);
+  await second.query(AWARD, [own.programId, JSON.stringify(awards([quick]))]);
+  await reading.read();
+  await first.commit();
+  const all = await readAll(reading, own.programId);
+  expect(reading.seen).toEqual(all);
+});
+
+test('readers among writers: each gets every event, once, in the same order', async () => {
+  const own = await openLedger(on.left);
+  const members = await manyMembers(on.left, { programId: own.programId, count: 20 });
+  const readers = [on.left, on.right].map((deps) => reader(deps, own.programId));
+  let writing = true;
+  const tailing = readers.map(async (one) => {
+    while (writing) await one.read();
+  });
+  for (let round = rounds(5, 200); round > 0; round--)
+    await Promise.all(
+      members.map((memberId) => own.award(memberId, unique('order'), { amount: 10 })),
+    );
+  writing = false;
+  await Promise.all(tailing);
+  for (const one of readers) expect(await readAll(one, own.programId)).toEqual(one.seen);
 });

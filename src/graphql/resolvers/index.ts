@@ -1,6 +1,7 @@
 import type { Resolvers } from '../../generated/graphql.ts';
 import { scalars } from '../scalars.ts';
 import { codeResolvers } from './code.ts';
+import { eventResolvers } from './event.ts';
 import { memberResolvers } from './member.ts';
 import { pointsResolvers } from './points.ts';
 import { poolResolvers } from './pool.ts';
@@ -13,6 +14,7 @@ const rooms = [
   poolResolvers,
   codeResolvers,
   pointsResolvers,
+  eventResolvers,
   workerResolvers,
 ];
 

@@ -51,4 +51,14 @@ export const outboxGuards: readonly Guard[] = [
       ),
     ],
   },
+  {
+    name: 'horizon of the feed',
+    protects: 'an event that is committed late is not passed over',
+    edits: [{ file: 'read_events', replace: /AND e\.xid < events_horizon\(\)/g, by: '' }],
+    needs: [
+      outbox(
+        'an event is written, another committed, read, commit: the reader gets both, in order',
+      ),
+    ],
+  },
 ];
