@@ -21,6 +21,7 @@ const mappers: Record<string, string> = {
   Spend: '../generated/prisma/client.ts#Spend as SpendRow',
   SpendPointsSuccess: '../loyalty/index.ts#Spent as SpentResult',
   Member: '../generated/prisma/client.ts#Member as MemberRow',
+  OwnershipConflict: '../generated/prisma/client.ts#OwnershipConflict as OwnershipConflictRow',
   Pool: '../generated/prisma/client.ts#Pool as PoolRow',
   Program: '../generated/prisma/client.ts#Program as ProgramRow',
   Redemption: '../generated/prisma/client.ts#Redemption as RedemptionRow',

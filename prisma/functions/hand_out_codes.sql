@@ -1,12 +1,14 @@
 -- Hands out held codes whose text their holders were not given yet: issued by a campaign, or put in
--- the place of a revoked one. It is recorded like the hand-out of a fresh claim. Under the row's
--- lock, because a code that nobody has seen may be going back to its pool at this moment: one that
--- is gone, or whose row is taken, comes back with a later call.
+-- the place of a revoked one. It is recorded like the hand-out of a fresh claim; to an item without
+-- an actor nothing is handed out. Under the row's lock, because a code that nobody has seen may be
+-- going back to its pool at this moment: one that is gone, or whose row is taken, comes back with a
+-- later call.
 CREATE OR REPLACE FUNCTION hand_out_codes(
   p_program uuid, p_items claim_item[], p_results claim_result[], p_now timestamptz)
 RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_codes uuid[];
+  v_seen uuid[];
 BEGIN
   v_codes := ARRAY(
     SELECT c.id FROM codes c
@@ -19,12 +21,15 @@ BEGIN
           ELSE i.member_id = c.member_id END)
     ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED);
 
+  WITH seen AS (
+    INSERT INTO code_reveals (program_id, code_id, kind, actor, at)
+    SELECT p_program, r.code_id, 'CLAIM', i.actor, p_now
+    FROM unnest(p_results) r JOIN unnest(p_items) i ON i.ord = r.ord
+    WHERE r.outcome = 'UNSEEN' AND r.code_id = ANY (v_codes) AND i.actor IS NOT NULL
+    RETURNING code_id)
+  SELECT array_agg(code_id) INTO v_seen FROM seen;
   UPDATE codes SET revealed_at = p_now
-  WHERE program_id = p_program AND id = ANY (v_codes) AND revealed_at IS NULL;
-  INSERT INTO code_reveals (program_id, code_id, kind, actor, at)
-  SELECT p_program, r.code_id, 'CLAIM', i.actor, p_now
-  FROM unnest(p_results) r JOIN unnest(p_items) i ON i.ord = r.ord
-  WHERE r.outcome = 'UNSEEN' AND r.code_id = ANY (v_codes);
+  WHERE program_id = p_program AND id = ANY (v_seen) AND revealed_at IS NULL;
 
   RETURN ARRAY(
     SELECT CASE WHEN r.outcome <> 'UNSEEN' THEN r

@@ -7,7 +7,7 @@ RETURNS SETOF claim_result LANGUAGE sql STABLE AS $$
     CASE
       WHEN p.id IS NULL THEN 'NO_SUCH_POOL'
       WHEN i.member_id IS NULL AND i.email IS NULL THEN 'NO_SUCH_CLAIMANT'
-      WHEN held.id IS NOT NULL THEN CASE WHEN i.actor IS NULL OR EXISTS (
+      WHEN held.id IS NOT NULL THEN CASE WHEN EXISTS (
         SELECT FROM code_reveals WHERE program_id = p_program AND code_id = held.id
           AND kind = 'CLAIM') THEN 'HELD' ELSE 'UNSEEN' END
       WHEN mine.key_revoked THEN 'CLAIM_LIMIT_REACHED'

@@ -23,10 +23,14 @@ LANGUAGE sql STABLE AS $$
     FROM codes c LEFT JOIN live l ON l.code_id = c.id
     WHERE c.program_id = p_program AND (c.status = 'REDEEMED')::int <> coalesce(l.count, 0)
   UNION ALL SELECT 'a claimed code counts in its pool, and in the one that was asked', c.id::text,
-    CASE WHEN c.allocated_at IS NULL THEN 0 WHEN c.asked_pool_id IS NULL THEN 1 ELSE 2 END,
-    coalesce(k.count, 0)
+    places.count, coalesce(k.count, 0)
     FROM codes c LEFT JOIN claimed k ON k.code_id = c.id
-    WHERE c.program_id = p_program AND coalesce(k.count, 0) <>
-      CASE WHEN c.allocated_at IS NULL THEN 0 WHEN c.asked_pool_id IS NULL THEN 1 ELSE 2 END
+    CROSS JOIN LATERAL (SELECT CASE
+      WHEN c.allocated_at IS NULL OR c.replaced_by_id IS NOT NULL THEN 0
+      WHEN c.asked_pool_id IS NULL THEN 1 ELSE 2 END AS count) places
+    WHERE c.program_id = p_program AND coalesce(k.count, 0) <> places.count
+  UNION ALL SELECT 'the code of a recipient is somebody''s', r.id::text, 1, 0
+    FROM campaign_recipients r JOIN codes c ON c.program_id = p_program AND c.id = r.code_id
+    WHERE r.program_id = p_program AND c.status = 'AVAILABLE'
   UNION ALL SELECT 'an order takes one code, or stackable ones', order_id, 1, count FROM mixed
 $$;

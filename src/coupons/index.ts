@@ -11,6 +11,7 @@ export {
   codesByIds,
   findCode,
   listCodes,
+  listConflicts,
   listPools,
   type PoolStats,
   poolsByIds,
@@ -31,6 +32,7 @@ export {
 } from './reserve-code.ts';
 export { revealCodes } from './reveal-codes.ts';
 export { revokeCode } from './revoke-code.ts';
+export { type RevokeCodes, type RevokedCodes, revokeCodes } from './revoke-codes.ts';
 export { type KeyRotation, rotateKeys } from './rotate-keys.ts';
 export { poolsRunningLow, topUpPool } from './top-up-pool.ts';
 export type {

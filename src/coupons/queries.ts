@@ -1,12 +1,19 @@
 import type { Deps } from '../deps.ts';
 import { type ProgramId, parseId } from '../kernel/ids.ts';
 import { inOrder } from '../kernel/in-order.ts';
-import { type Connection, type PageArgs, readPage, toConnection } from '../kernel/page.ts';
+import {
+  type Connection,
+  type PageArgs,
+  readNumberedPage,
+  readPage,
+  toConnection,
+} from '../kernel/page.ts';
 import { readCode } from './canonical.ts';
 import type {
   Code,
   CodeBatch,
   CodeStatus,
+  OwnershipConflict,
   Pool,
   PoolRef,
   PoolStatus,
@@ -145,4 +152,21 @@ export async function redemptionsOfOrder(
     where: { programId: of.programId, orderId: of.orderId.trim() },
     orderBy: { id: 'asc' },
   });
+}
+
+/** In the order in which they were found. */
+export async function listConflicts(
+  deps: Deps,
+  args: PageArgs & { programId: ProgramId },
+): Promise<Connection<OwnershipConflict>> {
+  const { take, afterNumber } = readNumberedPage(args);
+  const rows = await deps.db.ownershipConflict.findMany({
+    where: {
+      programId: args.programId,
+      ...(afterNumber === undefined ? {} : { id: { gt: afterNumber } }),
+    },
+    orderBy: { id: 'asc' },
+    take,
+  });
+  return toConnection(rows, args);
 }

@@ -6,6 +6,7 @@ export type {
   CodeStatus,
   DiscountKind,
   ExhaustionPolicy,
+  OwnershipConflict,
   Pool,
   PoolStatus,
   Redemption,

@@ -60,7 +60,7 @@ export const access: Table = {
   Query: {
     program: orMember(needs('PROGRAM_READ')),
     ...each(needs('POOLS_READ'), 'pool', 'pools', 'code', 'findCode', 'order'),
-    ...each(needs('MEMBERS_READ'), 'member', 'members'),
+    ...each(needs('MEMBERS_READ'), 'member', 'members', 'ownershipConflicts'),
     secretKeys: needs('KEYS_WRITE'),
     quotePoints: orMember(needs('LEDGER_READ', 'POINTS_AWARD')),
     ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile', 'events'),
@@ -87,7 +87,7 @@ export const access: Table = {
     claimCode: orMember(needs('CODES_CLAIM')),
     ...each(orMember(needs('CODES_REDEEM')), 'reserveCode', 'releaseCode', 'redeemCode'),
     voidRedemption: needs('CODES_REDEEM'),
-    revokeCode: needs('CODES_REVOKE'),
+    ...each(needs('CODES_REVOKE'), 'revokeCode', 'revokeCodes'),
     upsertMember: needs('MEMBERS_WRITE'),
     ...each(needs('POINTS_AWARD'), 'awardPoints', 'reverseAward'),
     grantPoints: needs('POINTS_GRANT'),
@@ -172,6 +172,7 @@ export const access: Table = {
       'reservedFor',
       'reservedUntil',
       'revokedAt',
+      'replacedBy',
     ),
     batch: ofPool,
     plaintext: orMember(needs('CODES_REVEAL')),
@@ -179,6 +180,10 @@ export const access: Table = {
     claimEmail: needs('MEMBERS_READ'),
   },
   CodeConnection: each(needs('POOLS_READ'), 'nodes', 'pageInfo'),
+  RevokeCodesSuccess: each(reached, 'revoked', 'recycled', 'replaced'),
+  // It tells of members: that there is one with an address is not for every key to know.
+  OwnershipConflict: each(needs('MEMBERS_READ'), 'id', 'code', 'owner', 'other', 'at'),
+  OwnershipConflictConnection: each(needs('MEMBERS_READ'), 'nodes', 'pageInfo'),
   Redemption: each(
     ofRedemption,
     'id',

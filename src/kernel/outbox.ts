@@ -21,6 +21,8 @@ export const EVENT_TYPES = [
   'code.redeemed',
   'code.redemption_voided',
   'code.revoked',
+  'code.replaced',
+  'code.recycled',
   'points.awarded',
   'points.debt_paid',
   'points.spent',

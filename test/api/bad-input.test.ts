@@ -97,6 +97,9 @@ const valid: Record<string, Variables> = {
   redeemCode: { input: { ...order, orderAmount: 100, memberId: world.member.id } },
   voidRedemption: { id: world.redemption.id, reason: 'R' },
   revokeCode: { id: world.code.id, reason: 'R' },
+  revokeCodes: {
+    input: { poolId: world.draft.id, reason: 'R', replace: false, idempotencyKey: 'k' },
+  },
   upsertMember: {
     input: {
       externalId: 'e',

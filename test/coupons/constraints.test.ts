@@ -1,8 +1,8 @@
 /** The database as the last line: what no code of ours would do is refused by its own rules. */
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { importCodes, revokeCode } from '../../src/coupons/index.ts';
-import type { CodeId } from '../../src/kernel/ids.ts';
+import { importCodes, revokeCode, revokeCodes } from '../../src/coupons/index.ts';
+import { type CodeId, newId, type PoolId } from '../../src/kernel/ids.ts';
 import { testDeps } from '../support/database.ts';
 import { ALL_RULES, roomOfRule } from '../support/rules.ts';
 import { openShop } from '../support/shop.ts';
@@ -33,6 +33,7 @@ beforeAll(async () => {
   const alone = await shop.claimed(plain.id, { memberId: bob.id });
   const single = await shop.redeemed(alone.plaintext, 'order-2');
   const code = await deps.db.code.findFirstOrThrow({ where: { poolId: draft.id } });
+  await aConflict(live.id);
   Object.assign(ids, {
     live: live.id,
     draft: draft.id,
@@ -45,8 +46,28 @@ beforeAll(async () => {
     revoked: revoked.code.id,
     redemption: redemption.id,
     single: single.redemption.id,
+    ...(await revocations(plain.id)),
   });
 });
+
+/** Two members who verified, one after the other, the address that a guest had claimed with. */
+async function aConflict(poolId: string) {
+  const email = 'guest@shop.example';
+  await shop.claimed(poolId, { email });
+  for (let i = 0; i < 2; i++) await shop.member({ email, emailVerified: true });
+}
+
+/** One that has ended, and one that was cut short. */
+async function revocations(pool: string) {
+  const { programId } = shop;
+  const common = { programId, poolId: pool as PoolId, reason: 'x', replace: false };
+  await revokeCodes(deps, { ...common, idempotencyKey: 'key' });
+  const { id: ended } = await deps.db.revocation.findFirstOrThrow({ where: { programId } });
+  const open = newId<string>(deps);
+  const createdAt = deps.clock.now();
+  await deps.db.revocation.create({ data: { ...common, id: open, createdAt } });
+  return { ended, open };
+}
 
 const redemption = (values: string) => `
   INSERT INTO redemptions (program_id, id, code_id, order_id, order_amount, discount_amount,
@@ -61,7 +82,7 @@ const set = (table: string, id: string, text: string) =>
 const setTier = (text: string, rank = 2) =>
   `UPDATE tiers SET ${text} WHERE program_id = :program AND rank = ${rank}`;
 const ZEROS = '00000000-0000-0000-0000-000000000000';
-const newId = `'id', gen_random_uuid()`;
+const anId = `'id', gen_random_uuid()`;
 const newHash = `'lookup_hash', '\\x' || repeat('ab', 32)`;
 
 /** By the name of the rule, what it is to refuse. */
@@ -101,7 +122,7 @@ const violations: Record<string, string[]> = {
     set('members', 'ann', `email = ''`),
   ],
   members_verified_has_email: [set('members', 'bob', 'email_verified = true')],
-  members_program_id_external_id_key: [copyOf('members', 'ann', newId)],
+  members_program_id_external_id_key: [copyOf('members', 'ann', anId)],
   pools_discount_in_range: [
     set('pools', 'draft', 'discount_value = 0'),
     set('pools', 'draft', 'discount_value = 10001'),
@@ -129,7 +150,7 @@ const violations: Record<string, string[]> = {
   ],
   pools_top_up_bounded: [set('pools', 'draft', `exhaustion = 'TOP_UP'`)],
   pools_max_codes: [set('pools', 'draft', 'max_codes = 0')],
-  pools_start_in_draft: [copyOf('pools', 'live', newId)],
+  pools_start_in_draft: [copyOf('pools', 'live', anId)],
   pools_lifecycle: [
     set('pools', 'draft', `status = 'PAUSED'`),
     set('pools', 'draft', `status = 'ARCHIVED'`),
@@ -147,6 +168,7 @@ const violations: Record<string, string[]> = {
     set('codes', 'free', `claim_key = ''`),
     set('codes', 'free', 'asked_pool_id = :live'),
     set('codes', 'free', 'recipient_id = gen_random_uuid()'),
+    set('codes', 'free', 'revocation_id = :ended'),
     set('codes', 'free', 'revoked_at = now()'),
     set('codes', 'free', `status = 'REVOKED'`),
     set('codes', 'held', 'allocated_at = NULL'),
@@ -170,8 +192,8 @@ const violations: Record<string, string[]> = {
     set('codes', 'held', 'owner_match = 0'),
   ],
   codes_hash_of_sha256: [set('codes', 'free', `lookup_hash = '\\x00'`)],
-  codes_program_id_lookup_hash_key: [copyOf('codes', 'free', newId)],
-  codes_start_available: [copyOf('codes', 'held', `${newId}, ${newHash}`)],
+  codes_program_id_lookup_hash_key: [copyOf('codes', 'free', anId)],
+  codes_start_available: [copyOf('codes', 'held', `${anId}, ${newHash}`)],
   codes_lifecycle: [
     set('codes', 'free', `status = 'REDEEMED', redeemed_at = now()`),
     set('codes', 'held', `status = 'AVAILABLE'`),
@@ -181,11 +203,44 @@ const violations: Record<string, string[]> = {
     set('codes', 'revoked', `status = 'AVAILABLE', revoked_at = NULL`),
   ],
   codes_owner_stays: [set('codes', 'held', 'member_id = :bob')],
+  codes_replaced_when_revoked: [
+    set('codes', 'held', 'replaced_by_id = :free'),
+    set('codes', 'revoked', 'replaced_by_id = id'),
+  ],
+  ownership_conflicts_of_two: [
+    `INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
+     VALUES (:program, :held, :ann, :ann, now())`,
+  ],
+  ownership_conflicts_program_id_code_id_other_id_key: [
+    `INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
+     SELECT program_id, code_id, owner_id, other_id, at FROM ownership_conflicts
+     WHERE program_id = :program`,
+  ],
+  ownership_conflicts_kept: [
+    'DELETE FROM ownership_conflicts WHERE program_id = :program',
+    'UPDATE ownership_conflicts SET at = now() WHERE program_id = :program',
+  ],
+  revocations_of_one: [
+    copyOf('revocations', 'open', `${anId}, 'batch_id', :batch::text`),
+    copyOf('revocations', 'open', `${anId}, 'pool_id', NULL`),
+  ],
+  revocations_counts: [
+    ...['revoked = -1', 'recycled = -1', 'replaced = -1', 'revoked = 1, replaced = 1'].map((text) =>
+      set('revocations', 'open', text),
+    ),
+    copyOf('revocations', 'open', `${anId}, 'replace', true, 'revoked', 1, 'replaced', 2`),
+  ],
+  revocations_end_once: [
+    set('revocations', 'ended', 'revoked = revoked + 1'),
+    set('revocations', 'open', `reason = 'other'`),
+    set('revocations', 'open', 'replace = true'),
+  ],
+  revocations_kept: ['DELETE FROM revocations WHERE program_id = :program AND id = :ended'],
   codes_pool_stays: [
     set('codes', 'free', 'pool_id = :live'),
     set('codes', 'free', 'id = gen_random_uuid()'),
   ],
-  codes_in_open_pool: [copyOf('codes', 'free', `${newId}, ${newHash}, 'pool_id', :live::text`)],
+  codes_in_open_pool: [copyOf('codes', 'free', `${anId}, ${newHash}, 'pool_id', :live::text`)],
   codes_kept: ['DELETE FROM codes WHERE program_id = :program AND id = :free'],
   claims_slot_from_one: [`INSERT INTO claims VALUES (:program, :live, 'member:x', 0, :held)`],
   claims_within_limit: [`INSERT INTO claims VALUES (:program, :live, 'member:x', 2, :held)`],

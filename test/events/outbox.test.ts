@@ -12,6 +12,7 @@ import {
   reserveCode,
   resumePool,
   revokeCode,
+  revokeCodes,
   updatePool,
   voidRedemption,
 } from '../../src/coupons/index.ts';
@@ -21,6 +22,7 @@ import { upsertMember } from '../../src/members/index.ts';
 import { testDeps } from '../support/database.ts';
 import { aMember, poolInput, unique } from '../support/factories.ts';
 import { DAY, NOON, openLedger } from '../support/ledger.ts';
+import { aCampaign, issue } from '../support/recipients.ts';
 import { openShop } from '../support/shop.ts';
 
 const deps = await testDeps();
@@ -149,6 +151,27 @@ test('the life of a code that a member holds', async () => {
   await expectTold({ ...change, types: ['code.redemption_voided'], work: undo });
   const revoke = () => revokeCode(deps, { programId, codeId, reason: 'leaked' });
   await expectTold({ ...change, types: ['code.revoked'], work: revoke });
+});
+
+test('many codes at once: revoked and replaced, or given back', async () => {
+  const pool = await shop.pool(3);
+  const [seen, unseen] = [await shop.member(), await shop.member()];
+  const { code } = await shop.claimed(pool.id, { memberId: seen.id });
+  const named = { programId, poolId: pool.id, recipients: [{ memberId: unseen.id }] };
+  const { recipients } = await aCampaign(deps, named);
+  const recipientId = recipients[0] as string;
+  const issued = await issue(deps, { programId, poolId: pool.id, recipientId });
+  const asked = { programId, poolId: pool.id, reason: 'leaked', replace: true };
+  const revoke = () => revokeCodes(deps, { ...asked, idempotencyKey: 'leaked' });
+  const events = await toldBy(programId, revoke);
+  const { replacedById } = await shop.code(code.id);
+  const common = { poolId: pool.id };
+  expect(events.map(({ type, memberId, data }) => [type, memberId, data])).toEqual([
+    ['code.recycled', unseen.id, { ...common, codeId: issued }],
+    ['code.revoked', seen.id, { ...common, codeId: code.id }],
+    ['code.replaced', seen.id, { ...common, codeId: code.id, replacedById }],
+  ]);
+  expect(await toldBy(programId, revoke)).toEqual([]);
 });
 
 test('a guest’s code, and a member’s: nobody, then the member, whose address is never told', async () => {

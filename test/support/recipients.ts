@@ -40,9 +40,13 @@ export async function issue(
   const [answer] = await claimCodesSql(deps.db, { programId, items, after: {} });
   if (!answer?.code) throw new Error(`not issued: ${answer?.outcome}`);
   const codeId = answer.code.id;
-  await deps.db.campaignRecipient.update({
+  const { campaignId } = await deps.db.campaignRecipient.update({
     where: { programId_id: { programId, id: recipientId } },
     data: { codeId },
+  });
+  await deps.db.campaign.update({
+    where: { programId_id: { programId, id: campaignId } },
+    data: { issued: { increment: 1 } },
   });
   return codeId;
 }

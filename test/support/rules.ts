@@ -4,7 +4,7 @@ const ROOMS = {
   tiers: /^(tier_changes_|members_warned_)/,
   workers: /^(program_work_|worker_failures_|leases_)/,
   webhooks: /^(webhooks_|webhook_deliveries_)/,
-  marketing: /^(campaigns_|campaign_recipients_|code_jobs_|ownership_conflicts_|codes_replaced_)/,
+  marketing: /^(campaigns_|campaign_recipients_|code_jobs_)/,
 } as const;
 
 export type RuleRoom = keyof typeof ROOMS | 'coupons';

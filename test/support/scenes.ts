@@ -108,15 +108,17 @@ export async function expectSound(deps: Deps, programId: ProgramId): Promise<voi
       GROUP BY l.pool_id, l.claimant, p.per_member_limit HAVING count(*) > p.per_member_limit
     UNION ALL
     SELECT 'a code that is claimed other than once in its pool', c.id::text FROM codes c
-      WHERE c.program_id = ${programId}::uuid AND (c.status <> 'AVAILABLE')::int <> (
+      WHERE c.program_id = ${programId}::uuid
+        AND (c.allocated_at IS NOT NULL AND c.replaced_by_id IS NULL)::int <> (
         SELECT count(*) FROM claims l
         WHERE l.program_id = c.program_id AND l.pool_id = c.pool_id AND l.code_id = c.id)
-        AND (c.status <> 'REVOKED' OR c.allocated_at IS NOT NULL)
     UNION ALL
-    SELECT 'a code handed out without a record of it', c.id::text FROM codes c
-      WHERE c.program_id = ${programId}::uuid AND c.allocated_at IS NOT NULL AND 1 <> (
-        SELECT count(*) FROM code_reveals r
-        WHERE r.program_id = c.program_id AND r.code_id = c.id AND r.kind = 'CLAIM')
+    SELECT 'a code handed out twice, or seen without a record of it', c.id::text FROM codes c
+      CROSS JOIN LATERAL (
+        SELECT count(*) AS all, count(*) FILTER (WHERE kind = 'CLAIM') AS claims
+        FROM code_reveals r WHERE r.program_id = c.program_id AND r.code_id = c.id) r
+      WHERE c.program_id = ${programId}::uuid
+        AND (r.claims > 1 OR (c.revealed_at IS NOT NULL) <> (r.all > 0))
     UNION ALL
     SELECT 'a code and its redemption that disagree', c.id::text FROM codes c
       WHERE c.program_id = ${programId}::uuid AND (c.status = 'REDEEMED')::int <> (

@@ -26,6 +26,7 @@ export type CodeRow = {
   revoked_at: Date | null;
   revoke_reason: string | null;
   replaced_by_id: string | null;
+  revocation_id: string | null;
 };
 
 /** The same row under Prisma's names, so that every part of the engine knows one kind of code. */
@@ -54,6 +55,7 @@ export const toCode = (row: CodeRow): Code => ({
   revokedAt: row.revoked_at,
   revokeReason: row.revoke_reason,
   replacedById: row.replaced_by_id,
+  revocationId: row.revocation_id,
 });
 
 /** A redemption beside its code in one row, where both have a column of the same name. */

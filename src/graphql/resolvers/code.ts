@@ -3,20 +3,23 @@ import {
   claimCode,
   codeById,
   findCode,
+  listConflicts,
   redeemCode,
   redemptionsOfOrder,
   releaseCode,
   reserveCode,
   revokeCode,
+  revokeCodes,
   voidRedemption,
 } from '../../coupons/index.ts';
-import type { Resolvers } from '../../generated/graphql.ts';
+import type { Resolvers, RevokeCodesInput } from '../../generated/graphql.ts';
 import { Mistake } from '../../kernel/errors.ts';
-import type { CodeId, PoolId, RedemptionId } from '../../kernel/ids.ts';
+import type { BatchId, CampaignId, CodeId, PoolId, RedemptionId } from '../../kernel/ids.ts';
 import { parse, text } from '../../kernel/input.ts';
 import type { Context } from '../context.ts';
 import { actorOf, ownProgram } from '../loaders.ts';
 import { askerOf, guestNamed, idOf, memberNamed, recipientNamed } from './input.ts';
+import { holder } from './member.ts';
 import { poolOf } from './pool.ts';
 import { refusal } from './refusal.ts';
 
@@ -25,6 +28,12 @@ export const codeResolvers = {
     code: (_, { id }, { deps, caller }) => codeById(deps, { programId: ownProgram(caller), id }),
     findCode: (_, { code }, { deps, caller }) =>
       findCode(deps, { programId: ownProgram(caller), code }),
+    ownershipConflicts: (_, { first, after }, { deps, caller }) =>
+      listConflicts(deps, {
+        programId: ownProgram(caller),
+        first: first as number,
+        after: after ?? null,
+      }),
     order: (_, args, { deps, caller }) => {
       const orderId = parse(text(200), args.orderId, 'orderId');
       return redemptionsOfOrder(deps, { programId: ownProgram(caller), orderId });
@@ -77,6 +86,8 @@ export const codeResolvers = {
         codeId: idOf<CodeId>(id, { field: 'id', what: 'code' }),
         reason,
       }),
+    revokeCodes: (_, { input }, { deps, caller }) =>
+      revokeCodes(deps, { ...input, ...targetOf(input), programId: ownProgram(caller) }),
   },
   Code: {
     pool: (code, _, context) => poolOf(context, code.poolId),
@@ -86,17 +97,41 @@ export const codeResolvers = {
       code.memberId === null ? null : loaders.member().load(code.memberId),
     redemption: (code, _, { loaders }) =>
       code.status === 'REDEEMED' ? loaders.redemptionOfCode().load(code.id) : null,
+    replacedBy: (code, _, { loaders }) =>
+      code.replacedById === null ? null : loaders.code().load(code.replacedById),
+  },
+  OwnershipConflict: {
+    id: (conflict) => conflict.id.toString(),
+    code: (conflict, _, context) => codeOf(context, conflict.codeId),
+    owner: (conflict, _, context) => holder(context, conflict.ownerId),
+    other: (conflict, _, context) => holder(context, conflict.otherId),
   },
   Redemption: {
-    code: async (redemption, _, { loaders }) => {
-      const code = await loaders.code().load(redemption.codeId);
-      if (!code) throw new Error('a redemption without its code');
-      return code;
-    },
+    code: (redemption, _, context) => codeOf(context, redemption.codeId),
     orderAmount: (redemption) => Number(redemption.orderAmount),
     discountAmount: (redemption) => Number(redemption.discountAmount),
   },
 } satisfies Resolvers;
+
+/** Of a row that a foreign key binds to its code. */
+async function codeOf({ loaders }: Context, codeId: string): Promise<Code> {
+  const code = await loaders.code().load(codeId);
+  if (!code) throw new Error('a row without its code');
+  return code;
+}
+
+/** Which codes are to be revoked, by what the caller named. */
+function targetOf(input: RevokeCodesInput) {
+  const named = <T extends string>(field: 'poolId' | 'batchId' | 'campaignId', what: string) => {
+    const id = input[field];
+    return id == null ? undefined : idOf<T>(id, { field: `input.${field}`, what });
+  };
+  return {
+    poolId: named<PoolId>('poolId', 'pool'),
+    batchId: named<BatchId>('batchId', 'batch'),
+    campaignId: named<CampaignId>('campaignId', 'campaign'),
+  };
+}
 
 /**
  * To a member token only its own codes are ever given; their text least of all may be another's.

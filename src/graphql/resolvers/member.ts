@@ -59,3 +59,10 @@ async function tierOf({ loaders }: Context, member: MemberRow) {
   if (!tier) throw new Error('a member without a tier');
   return tier;
 }
+
+/** Of a row that a foreign key binds to its member. */
+export async function holder({ loaders }: Context, memberId: string): Promise<MemberRow> {
+  const member = await loaders.member().load(memberId);
+  if (!member) throw new Error('a row without its member');
+  return member;
+}

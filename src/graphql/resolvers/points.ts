@@ -14,6 +14,7 @@ import { reconcile } from '../../workers/index.ts';
 import type { Context } from '../context.ts';
 import { ownProgram } from '../loaders.ts';
 import { idOf, memberNamed } from './input.ts';
+import { holder } from './member.ts';
 import { refusal } from './refusal.ts';
 
 const memberOf = (context: Context, id: string, field: string): MemberId =>
@@ -146,9 +147,3 @@ export const pointsResolvers = {
     },
   },
 } satisfies Resolvers;
-
-async function holder({ loaders }: Context, id: string) {
-  const member = await loaders.member().load(id);
-  if (!member) throw new Error('points of nobody');
-  return member;
-}

@@ -1,0 +1,51 @@
+-- The next page of what a revocation is about, in the order of its cursor: `after` is the cursor
+-- behind the page, `size` how many rows were looked at, so that a short page is the last one.
+--
+-- Of a pool or a batch: every code that somebody holds, and the free ones with them. With
+-- replacements the free ones stay: they are what the holders are given. Of a campaign: the codes
+-- that were issued to its recipients. A code that this revocation gave somebody is none of them.
+CREATE OR REPLACE FUNCTION codes_to_revoke(
+  p_program uuid, p_job revocations, p_limit int,
+  OUT codes uuid[], OUT after uuid, OUT size int)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  v_after uuid := coalesce(p_job.after, '00000000-0000-0000-0000-000000000000');
+  v_last constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+  v_pool uuid := p_job.pool_id;
+  v_statuses code_status[] := CASE WHEN p_job.replace THEN '{ALLOCATED}'
+    ELSE '{AVAILABLE,ALLOCATED}' END;
+  v_recipients uuid[];
+BEGIN
+  IF p_job.campaign_id IS NOT NULL THEN
+    v_recipients := ARRAY(
+      SELECT id FROM campaign_recipients
+      WHERE program_id = p_program AND campaign_id = p_job.campaign_id AND id > v_after
+      ORDER BY program_id, campaign_id, id LIMIT p_limit);
+    codes := ARRAY(
+      SELECT c.id FROM codes c
+      WHERE c.program_id = p_program AND c.recipient_id = ANY (v_recipients)
+        AND c.status = 'ALLOCATED' AND c.revocation_id IS DISTINCT FROM p_job.id);
+    size := cardinality(v_recipients);
+    after := coalesce(v_recipients[size], p_job.after);
+    RETURN;
+  END IF;
+
+  IF p_job.batch_id IS NOT NULL THEN
+    SELECT pool_id INTO STRICT v_pool FROM code_batches
+    WHERE program_id = p_program AND id = p_job.batch_id;
+  END IF;
+  codes := ARRAY(
+    SELECT c.id FROM unnest(v_statuses) AS s(status)
+    CROSS JOIN LATERAL (
+      -- Compared as a row, so that the order is read from the index that has it.
+      SELECT id FROM codes c
+      WHERE c.program_id = p_program
+        AND (c.pool_id, c.status, c.id) > (v_pool, s.status, v_after)
+        AND (c.pool_id, c.status, c.id) <= (v_pool, s.status, v_last)
+        AND (p_job.batch_id IS NULL OR c.batch_id = p_job.batch_id)
+        AND c.revocation_id IS DISTINCT FROM p_job.id
+      ORDER BY c.pool_id, c.status, c.id LIMIT p_limit) c
+    ORDER BY c.id LIMIT p_limit);
+  size := cardinality(codes);
+  after := coalesce(codes[size], p_job.after);
+END $$;

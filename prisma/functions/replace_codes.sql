@@ -1,0 +1,66 @@
+-- Puts a fresh code of the same pool, whose text nobody was given, in the place of each revoked
+-- one, as far as there are any: its holder finds it in the wallet, and is handed it by the next
+-- claim. Nobody holds more codes than before, so it is done whatever the status of the pool: what
+-- was promised is kept. Free codes that a claim is taking are waited for, since it may roll back.
+-- The caller has locked the rows. Answers how many were replaced.
+CREATE OR REPLACE FUNCTION replace_codes(p_program uuid, p_revocation uuid, p_codes uuid[])
+RETURNS int LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_pool record;
+  v_fresh uuid[];
+  v_replaced int := 0;
+BEGIN
+  FOR v_pool IN
+    SELECT pool_id AS id, array_agg(id ORDER BY id) AS codes FROM codes
+    WHERE program_id = p_program AND id = ANY (p_codes) GROUP BY pool_id ORDER BY pool_id
+  LOOP
+    v_fresh := ARRAY(
+      SELECT id FROM codes
+      WHERE program_id = p_program
+        AND (pool_id, status) >= (v_pool.id, 'AVAILABLE'::code_status)
+        AND (pool_id, status) <= (v_pool.id, 'AVAILABLE'::code_status)
+        AND revealed_at IS NULL
+      ORDER BY pool_id, status, id LIMIT cardinality(v_pool.codes) FOR UPDATE);
+    PERFORM put_in_place(p_program, p_revocation,
+      v_pool.codes[1:cardinality(v_fresh)], v_fresh);
+    v_replaced := v_replaced + cardinality(v_fresh);
+  END LOOP;
+  RETURN v_replaced;
+END $$;
+
+-- Each fresh code, in the order of the two lists, becomes what the old one was to its holder.
+CREATE OR REPLACE FUNCTION put_in_place(
+  p_program uuid, p_revocation uuid, p_old uuid[], p_fresh uuid[])
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_given int;
+BEGIN
+  UPDATE codes f SET status = 'ALLOCATED', allocated_at = program_now(p_program),
+    member_id = o.member_id, owner_match = o.owner_match, claim_email = o.claim_email,
+    claim_key = o.claim_key, asked_pool_id = o.asked_pool_id, recipient_id = o.recipient_id,
+    revocation_id = p_revocation
+  FROM unnest(p_old, p_fresh) AS pair(old_id, fresh_id)
+  JOIN codes o ON o.program_id = p_program AND o.id = pair.old_id
+  WHERE f.program_id = p_program AND f.id = ANY (p_fresh) AND f.id = pair.fresh_id
+    AND f.status = 'AVAILABLE' AND f.revealed_at IS NULL;
+  GET DIAGNOSTICS v_given = ROW_COUNT;
+  IF v_given <> cardinality(p_fresh) THEN
+    RAISE EXCEPTION 'replaced % codes instead of %', v_given, cardinality(p_fresh);
+  END IF;
+
+  WITH replaced AS (
+    UPDATE codes o SET replaced_by_id = pair.fresh_id
+    FROM unnest(p_old, p_fresh) AS pair(old_id, fresh_id)
+    WHERE o.program_id = p_program AND o.id = ANY (p_old) AND o.id = pair.old_id
+    RETURNING o.id, o.pool_id, o.member_id, o.replaced_by_id)
+  INSERT INTO events (program_id, type, member_id, data, at)
+  SELECT p_program, 'code.replaced', member_id, jsonb_build_object(
+    'codeId', id, 'poolId', pool_id, 'replacedById', replaced_by_id), program_now(p_program)
+  FROM replaced ORDER BY id;
+  UPDATE claims l SET code_id = pair.fresh_id
+  FROM unnest(p_old, p_fresh) AS pair(old_id, fresh_id)
+  WHERE l.program_id = p_program AND l.code_id = ANY (p_old) AND l.code_id = pair.old_id;
+  UPDATE campaign_recipients r SET code_id = pair.fresh_id
+  FROM unnest(p_old, p_fresh) AS pair(old_id, fresh_id)
+  WHERE r.program_id = p_program AND r.code_id = ANY (p_old) AND r.code_id = pair.old_id;
+END $$;

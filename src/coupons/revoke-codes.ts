@@ -1,0 +1,100 @@
+import type { Deps } from '../deps.ts';
+import { fingerprint } from '../kernel/crypto.ts';
+import { inTransaction, type Tx } from '../kernel/db.ts';
+import { badInput, notFound } from '../kernel/errors.ts';
+import { once } from '../kernel/idempotency.ts';
+import {
+  type BatchId,
+  type CampaignId,
+  newId,
+  type PoolId,
+  type ProgramId,
+  type RevocationId,
+} from '../kernel/ids.ts';
+import { parse, text } from '../kernel/input.ts';
+
+/** Rows of one transaction: claims and redemptions of these codes wait for no longer than it is. */
+const PAGE = 1_000;
+
+/** Exactly one of `poolId`, `batchId` and `campaignId`. */
+export type RevokeCodes = {
+  programId: ProgramId;
+  poolId?: PoolId | undefined;
+  batchId?: BatchId | undefined;
+  campaignId?: CampaignId | undefined;
+  reason: string;
+  replace: boolean;
+  idempotencyKey: string;
+};
+
+/** Of the whole operation, over all its pages and calls. */
+export type RevokedCodes = { revoked: number; recycled: number; replaced: number };
+
+type Page = RevokedCodes & { finished: boolean };
+
+/**
+ * Withdraws all codes of a pool, a batch or a campaign that are not redeemed; see codes_to_revoke
+ * and revoke_codes in prisma/functions for which are retired, replaced, or given back to the pool.
+ * In pages, each a transaction of its own.
+ *
+ * Locks: the revocation's row, then code rows in the order of their ids.
+ * Refusals: none; BAD_USER_INPUT names the field; NOT_FOUND; CONFLICT for a key used otherwise.
+ * A retry with the same idempotencyKey goes on where the first call was cut short, and returns what
+ * the whole of it did.
+ * Events: code.revoked, code.replaced, code.recycled.
+ */
+export async function revokeCodes(deps: Deps, args: RevokeCodes): Promise<RevokedCodes> {
+  const { programId } = args;
+  const revocationId = await begin(deps, args);
+  for (;;) {
+    const page = await inTransaction(deps, (tx) => revokePage(tx, { programId, revocationId }));
+    const { finished, ...done } = page;
+    if (finished) return done;
+  }
+}
+
+async function begin(deps: Deps, args: RevokeCodes): Promise<string> {
+  const { programId, poolId = null, batchId = null, campaignId = null, replace } = args;
+  const reason = parse(text(500), args.reason, 'input.reason');
+  const key = parse(text(200), args.idempotencyKey, 'input.idempotencyKey');
+  const of = [poolId, batchId, campaignId];
+  if (of.filter((id) => id !== null).length !== 1)
+    throw badInput('input', 'exactly one of poolId, batchId and campaignId');
+  return inTransaction(deps, async (tx) => {
+    await requireTarget(tx, args);
+    const id = newId<RevocationId>(deps);
+    return once(tx, {
+      programId,
+      operation: 'revokeCodes',
+      key,
+      fingerprints: fingerprint([...of.map(String), reason, String(replace)]),
+      resultId: id,
+      effect: async () => {
+        await tx.$executeRaw`
+          INSERT INTO revocations (program_id, id, pool_id, batch_id, campaign_id, reason, replace,
+            created_at)
+          VALUES (${programId}::uuid, ${id}::uuid, ${poolId}::uuid, ${batchId}::uuid,
+            ${campaignId}::uuid, ${reason}, ${replace}, program_now(${programId}::uuid))`;
+      },
+    });
+  });
+}
+
+async function requireTarget(tx: Tx, { programId, poolId, batchId, campaignId }: RevokeCodes) {
+  const of = (id: string) => ({ where: { programId_id: { programId, id } } });
+  if (poolId && !(await tx.pool.findUnique(of(poolId)))) throw notFound('input.poolId', 'pool');
+  if (batchId && !(await tx.codeBatch.findUnique(of(batchId))))
+    throw notFound('input.batchId', 'batch');
+  if (campaignId && !(await tx.campaign.findUnique(of(campaignId))))
+    throw notFound('input.campaignId', 'campaign');
+}
+
+type PageOf = { programId: ProgramId; revocationId: string };
+
+async function revokePage(tx: Tx, { programId, revocationId }: PageOf): Promise<Page> {
+  const [page] = await tx.$queryRaw<Page[]>`
+    SELECT revoked, recycled, replaced, finished_at IS NOT NULL AS finished
+    FROM revoke_codes(${programId}::uuid, ${revocationId}::uuid, ${PAGE}::int)`;
+  if (!page) throw new Error('a page of a revocation without an answer');
+  return page;
+}
