@@ -13,7 +13,7 @@ import type { Deps } from '../deps.ts';
 import { registerHealth } from '../http/health.ts';
 import { apiMetrics, registerMetrics } from '../http/metrics.ts';
 import { registerPlayground } from '../http/playground.ts';
-import { watchFleet } from '../workers/index.ts';
+import { fleetMetrics } from '../workers/index.ts';
 import { guard } from './authorise.ts';
 import { type Context, makeContext } from './context.ts';
 import { errorBody, type Fault, faultOf, httpStatus } from './errors.ts';
@@ -56,7 +56,7 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
   await serveGraphql(app, deps);
   registerHealth(app, deps);
   registerMetrics(app, deps);
-  watchFleet(deps);
+  fleetMetrics(deps);
   await registerPlayground(app, deps);
   return app;
 }

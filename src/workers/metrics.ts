@@ -1,48 +1,100 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Deps } from '../deps.ts';
-import type { WorkerTask } from '../generated/prisma/client.ts';
 import type { Task, WorkerRun } from './task.ts';
 
-type RunMetrics = ReturnType<typeof register>;
+type FleetMetrics = ReturnType<typeof register>;
 
-const registered = new WeakMap<Registry, RunMetrics>();
+const registered = new WeakMap<Registry, FleetMetrics>();
 
-function runMetrics(registry: Registry): RunMetrics {
-  const metrics = registered.get(registry) ?? register(registry);
-  registered.set(registry, metrics);
+/**
+ * The runs of this process, and what any process can say of the whole fleet: the queue and the open
+ * failures are read when somebody asks.
+ */
+export function fleetMetrics(deps: Deps): FleetMetrics {
+  const metrics = registered.get(deps.metrics) ?? register(deps);
+  registered.set(deps.metrics, metrics);
   return metrics;
 }
 
-function register(registry: Registry) {
+function register(deps: Deps) {
   const labelNames = ['task'] as const;
-  const registers = [registry];
+  const registers = [deps.metrics];
+  const counter = (name: string, help: string) =>
+    new Counter({ name, help, labelNames, registers });
+  watchQueue(deps);
+  watchFailures(deps);
   return {
-    runs: new Counter({
-      name: 'flash_worker_runs_total',
-      help: 'Runs of a task for a program and a day, in this process',
-      labelNames,
-      registers,
-    }),
+    runs: counter('flash_worker_runs_total', 'Runs of a task for a program and a day'),
+    changed: counter('flash_worker_changed_total', 'For how many runs changed something'),
+    failures: counter('flash_worker_failures_total', 'For how many runs failed, each time'),
     seconds: new Histogram({
       name: 'flash_worker_run_seconds',
-      help: 'Time of such a run',
+      help: 'Time of a run',
       labelNames,
       buckets: [0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 1800],
       registers,
     }),
-    changed: new Counter({
-      name: 'flash_worker_changed_total',
-      help: 'Members (or codes, pools, deliveries) for whom a run changed something',
-      labelNames,
-      registers,
-    }),
-    failures: new Counter({
-      name: 'flash_worker_failures_total',
-      help: 'Members for whom a run failed, each attempt counted',
-      labelNames,
-      registers,
-    }),
   };
+}
+
+type Queue = { jobs: bigint; age: number };
+
+/** Nothing of it while no worker has ever run here. */
+async function readQueue({ db, clock }: Deps): Promise<Queue> {
+  const [queue] = await db.$queryRaw<{ made: boolean }[]>`
+    SELECT to_regclass('graphile_worker.jobs') IS NOT NULL AS made`;
+  if (!queue?.made) return { jobs: 0n, age: 0 };
+  const now = clock.now();
+  const [row] = await db.$queryRaw<Queue[]>`
+    SELECT count(*) AS jobs,
+      coalesce(extract(epoch FROM ${now}::timestamptz - min(run_at)), 0)::float8 AS age
+    FROM graphile_worker.jobs
+    WHERE locked_at IS NULL AND run_at <= ${now}::timestamptz AND attempts < max_attempts`;
+  return row as Queue;
+}
+
+type Watched = { name: string; help: string; of(queue: Queue): number };
+
+/** A database that is away must not take the other numbers with it. */
+function watchQueue(deps: Deps): void {
+  const watched: Watched[] = [
+    {
+      name: 'flash_queue_jobs',
+      help: 'Jobs that wait and could run now',
+      of: ({ jobs }) => Number(jobs),
+    },
+    {
+      name: 'flash_queue_oldest_job_seconds',
+      help: 'For how long the oldest of them has waited',
+      of: ({ age }) => age,
+    },
+  ];
+  for (const { name, help, of } of watched) {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      registers: [deps.metrics],
+      collect: async () => gauge.set(await readQueue(deps).then(of, () => Number.NaN)),
+    });
+  }
+}
+
+function watchFailures({ db, metrics }: Deps): void {
+  const read = async () => {
+    const where = { resolvedAt: null };
+    return db.workerFailure.groupBy({ by: ['task'], where, _count: true });
+  };
+  const open: Gauge<'task'> = new Gauge({
+    name: 'flash_worker_open_failures',
+    help: 'Members for whom a task has failed and not succeeded since',
+    labelNames: ['task'] as const,
+    registers: [metrics],
+    collect: async () => {
+      const counts = await read().catch(() => []);
+      open.reset();
+      for (const { task, _count } of counts) open.set({ task }, _count);
+    },
+  });
 }
 
 /** The same task, with a line in the log and numbers for each run. */
@@ -62,46 +114,9 @@ export const measured = (task: Task): Task => ({
 
 function observe(deps: Deps, { run, seconds }: { run: WorkerRun; seconds: number }): void {
   const { task } = run;
-  const metrics = runMetrics(deps.metrics);
+  const metrics = fleetMetrics(deps);
   metrics.runs.inc({ task });
   metrics.seconds.observe({ task }, seconds);
   metrics.changed.inc({ task }, run.changed);
   metrics.failures.inc({ task }, run.failed);
-}
-
-type Queue = { depth: bigint; age: number };
-type OpenCount = { task: WorkerTask; count: bigint };
-
-/** What any process can say of the whole fleet, read when it is asked for. */
-export function watchFleet({ db, clock, metrics }: Deps): void {
-  const registers = [metrics];
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
-  const depth = gauge('flash_queue_jobs', 'Jobs that wait and could run now');
-  const age = gauge('flash_queue_oldest_job_seconds', 'For how long the oldest of them has waited');
-  const open = new Gauge({
-    name: 'flash_worker_open_failures',
-    help: 'Members for whom a task has failed and not succeeded since',
-    labelNames: ['task'] as const,
-    registers,
-    collect: async () => {
-      const [queue] = await queueState();
-      depth.set(Number(queue?.depth ?? 0));
-      age.set(queue?.age ?? 0);
-      open.reset();
-      for (const { task, count } of await openFailureCounts()) open.set({ task }, Number(count));
-    },
-  });
-  const queueState = async (): Promise<Queue[]> => {
-    const [made] = await db.$queryRaw<{ is: boolean }[]>`
-      SELECT to_regclass('graphile_worker.jobs') IS NOT NULL AS is`;
-    if (!made?.is) return []; // no worker has ever run here
-    const now = clock.now();
-    return db.$queryRaw<Queue[]>`
-      SELECT count(*) AS depth,
-        coalesce(extract(epoch FROM ${now} - min(run_at)), 0)::float8 AS age
-      FROM graphile_worker.jobs
-      WHERE locked_at IS NULL AND run_at <= ${now} AND attempts < max_attempts`;
-  };
-  const openFailureCounts = () => db.$queryRaw<OpenCount[]>`
-    SELECT task::text, count(*) FROM worker_failures WHERE resolved_at IS NULL GROUP BY task`;
 }

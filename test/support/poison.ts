@@ -55,6 +55,7 @@ async function trigger(deps: Deps, { table, when, body }: What & { body: string 
     CREATE TRIGGER ${name} BEFORE INSERT OR UPDATE ON ${table} FOR EACH ROW
     WHEN (${when}) EXECUTE FUNCTION ${name}()`);
   return async () => {
+    await session.query('SET lock_timeout = 0'); // whoever was killed may not have ended yet
     await session.query(`DROP FUNCTION ${name} CASCADE`);
     await session.close();
   };

@@ -1,0 +1,150 @@
+/** Real processes that die by SIGKILL in the middle of each task; the next ones go on. */
+import { expect, inject, test } from 'vitest';
+import type { WorkerTask } from '../../src/generated/prisma/client.ts';
+import { advanceClock, reconcile, runWorker } from '../../src/workers/index.ts';
+import { dailyTasks } from '../../src/workers/tasks.ts';
+import { type ApiProcess, startApiProcess } from '../support/api-processes.ts';
+import { testDeps, testKeys } from '../support/database.ts';
+import { everythingDue, goLive, type Scene, stateOf } from '../support/everything-due.ts';
+import { workProgram } from '../support/fleet.ts';
+import { slow } from '../support/poison.ts';
+import { end, launch, type Program } from '../support/process.ts';
+import { luck, rounds, torture } from '../support/torture.ts';
+import { unchanged } from '../support/unchanged.ts';
+import { until } from '../support/until.ts';
+
+const deps = await testDeps();
+const PATIENCE = { timeout: torture ? 3_600_000 : 120_000 };
+const tasks = dailyTasks.map(({ task }) => task);
+const [PAGE_AND_MORE, MILLISECONDS_EACH] = [420, 2];
+const today = new Date().toISOString().slice(0, 10);
+
+const placeOf = (programId: string) =>
+  deps.db.programWork.findUniqueOrThrow({ where: { programId } });
+
+/** In the middle of the task, which takes a second or so; then what the dead one held runs out. */
+async function killDuring(task: WorkerTask, of: { scene: Scene; kill(): Promise<unknown> }) {
+  const { programId, day } = of.scene;
+  await until(async () => {
+    const place = await placeOf(programId);
+    return place.day.getTime() === Date.parse(day) && place.step === tasks.indexOf(task);
+  });
+  const pause = luck(`kill ${task} ${programId}`).below(PAGE_AND_MORE * MILLISECONDS_EACH);
+  await new Promise((resolve) => setTimeout(resolve, pause));
+  await of.kill();
+  await deps.db.lease.updateMany({ where: { programId }, data: { until: new Date(0) } });
+}
+
+/** In `npm test` some of the tasks, in the long form each of them in every round. */
+const dyingDuring = (round: number): WorkerTask[] => {
+  const some = torture ? tasks : luck(`die ${round}`).shuffled(tasks).slice(0, 2);
+  return tasks.filter((task) => some.includes(task));
+};
+
+async function asIfUndisturbed(scene: Scene, expected: unknown[]) {
+  const { programId } = scene;
+  expect(await stateOf(deps, scene)).toEqual(expected);
+  expect((await reconcile(deps, { programId })).differences).toEqual([]);
+  expect(await deps.db.workerFailure.findMany({ where: { programId } })).toEqual([]);
+  await unchanged(deps.db, async () => {
+    for (const task of tasks) await runWorker(deps, { programId, task });
+  });
+}
+
+function startWorker(name = 'worker'): Program {
+  const DATABASE_URL = `${deps.config.databaseUrl}?application_name=${name}`;
+  const env = { ...testKeys, DATABASE_URL, REDIS_URL: inject('redisUrl') };
+  return launch('src/worker.ts', { env });
+}
+
+test(
+  'worker processes die in the middle of each task: the day ends as if none had',
+  PATIENCE,
+  async () => {
+    const crowd = { day: today, count: PAGE_AND_MORE };
+    const twin = await everythingDue(deps, crowd);
+    await goLive(deps, twin);
+    await workProgram(deps, twin.programId);
+    const expected = await stateOf(deps, twin);
+    for (let round = rounds(1, 20); round > 0; round--) {
+      const scene = await everythingDue(deps, crowd);
+      await goLive(deps, scene);
+      for (const task of dyingDuring(round)) {
+        const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
+        const worker = startWorker();
+        await killDuring(task, { scene, kill: () => end(worker, 'SIGKILL') });
+        await restore();
+      }
+      const last = startWorker();
+      await until(async () => (await placeOf(scene.programId)).day.getTime() > Date.parse(today));
+      expect(await end(last, 'SIGTERM')).toBe(0);
+      await asIfUndisturbed(scene, expected);
+    }
+  },
+);
+
+const ADVANCE = 'mutation ($to: DateTime!) { advanceClock(to: $to) { now } }';
+
+/** Answers when the clock is there, or the process is dead. */
+const advanceAt = (api: ApiProcess, scene: Scene) =>
+  api.data(scene.secretKey, ADVANCE, { to: scene.start }).catch(() => undefined);
+
+test(
+  'API processes die in the middle of an advance: the next call goes on with it',
+  PATIENCE,
+  async () => {
+    const crowd = { day: '2021-03-05', count: PAGE_AND_MORE };
+    const twin = await everythingDue(deps, crowd);
+    await advanceClock(deps, { programId: twin.programId, to: twin.start });
+    const expected = await stateOf(deps, twin);
+    for (let round = rounds(1, 20); round > 0; round--) {
+      const scene = await everythingDue(deps, crowd);
+      for (const task of dyingDuring(round)) {
+        const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
+        const api = await startApiProcess(deps.config.databaseUrl);
+        const answer = advanceAt(api, scene);
+        await killDuring(task, { scene, kill: () => api.end('SIGKILL') });
+        expect(await answer).toBeUndefined();
+        await restore();
+      }
+      const { programId, start: to } = scene;
+      expect((await advanceClock(deps, { programId, to })).clock).toEqual(to);
+      await asIfUndisturbed(scene, expected);
+    }
+  },
+);
+
+/** Which of the processes has a sweep under way. */
+async function sweeper(): Promise<string | undefined> {
+  const [row] = await deps.db.$queryRaw<{ name: string }[]>`
+    SELECT application_name AS name FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'active'
+      AND query LIKE '%expire_points(%' AND pid <> pg_backend_pid()`;
+  return row?.name;
+}
+
+test('one of two workers dies at work: the other goes on within a minute', PATIENCE, async () => {
+  for (let round = rounds(1, 3); round > 0; round--) {
+    const scene = await everythingDue(deps, { day: today, count: PAGE_AND_MORE });
+    await goLive(deps, scene);
+    const task = 'EXPIRE_POINTS';
+    const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
+    const workers = { left: startWorker('left'), right: startWorker('right') };
+    await until(sweeper);
+    const dead = (await sweeper()) as 'left' | 'right';
+    await end(workers[dead], 'SIGKILL');
+    const began = performance.now();
+    await restore();
+    if (!torture) await hurry(scene);
+    await until(async () => (await placeOf(scene.programId)).day.getTime() > Date.parse(today), 90);
+    expect(performance.now() - began).toBeLessThan(60_000);
+    await end(workers[dead === 'left' ? 'right' : 'left'], 'SIGTERM');
+  }
+});
+
+/** As if it had been silent for a while already, and the next minute began. */
+async function hurry({ programId }: Scene): Promise<void> {
+  const soon = new Date(Date.now() + 3_000);
+  await deps.db.lease.updateMany({ where: { programId }, data: { until: soon } });
+  await deps.db.$executeRaw`SELECT FROM graphile_worker.add_job('wake_programs')`;
+}
