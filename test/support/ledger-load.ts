@@ -7,6 +7,7 @@ import type { Deps } from '../../src/deps.ts';
 import type { MemberId, ProgramId, SpendId } from '../../src/kernel/ids.ts';
 import {
   awardPoints,
+  expirePointsTask,
   grantPoints,
   type Refused,
   reconcilePoints,
@@ -14,7 +15,7 @@ import {
   reverseAward,
   spendPoints,
 } from '../../src/loyalty/index.ts';
-import { advanceClock } from '../../src/workers/index.ts';
+import { advanceClock } from '../../src/programs/index.ts';
 import { aProgram } from './factories.ts';
 import { DAY, LADDER } from './ledger.ts';
 import { manyMembers } from './scenes.ts';
@@ -49,10 +50,7 @@ export type Step = {
 type Said = Pick<Step, 'kind' | 'memberId' | 'key'> & { made: string };
 
 /** How a load reaches the engine: the n-th try goes to the n-th process. */
-export type Way = {
-  take(n: number, step: Step): Promise<string>;
-  advance(n: number, to: Date): Promise<unknown>;
-};
+export type Take = (n: number, step: Step) => Promise<string>;
 
 type Plan = [kind: Step['kind'], name: string, points: number, of?: string];
 /** Whatever expires meanwhile, nobody is ever short of points. */
@@ -69,7 +67,14 @@ const PLAN: readonly Plan[] = [
   ['reverse', 'whole', 50, 'third'],
 ];
 
-export type Load = { programId: ProgramId; way: Way; now: Date; said: Said[] };
+export type Load = {
+  programId: ProgramId;
+  take: Take;
+  /** Who sweeps, at present. */
+  sweeper: () => Deps;
+  now: Date;
+  said: Said[];
+};
 
 /** Says every step again, to the next process, until it is acknowledged: as a client does. */
 async function shop(load: Load, { n, memberId }: { n: number; memberId: MemberId }) {
@@ -79,7 +84,7 @@ async function shop(load: Load, { n, memberId }: { n: number; memberId: MemberId
     const of = kind === 'refund' ? (made.get(`spend ${other}`) ?? '') : `${other} of ${memberId}`;
     const id = await insisting(n, (at) => {
       const expiresAt = new Date(load.now.getTime() + 2 * DAY);
-      return load.way.take(at, { kind, memberId, points, key, of, expiresAt });
+      return load.take(at, { kind, memberId, points, key, of, expiresAt });
     });
     made.set(`${kind} ${name}`, id);
     load.said.push({ kind, memberId, key, made: id });
@@ -98,17 +103,27 @@ async function insisting<T>(from: number, ask: (n: number) => Promise<T>): Promi
   }
 }
 
-const LEAST_DAYS = 3;
-const MOST_DAYS = 10;
+const DAYS = 10;
 
-/** One day after the other while they shop, at least until all gifts have expired. */
-async function passDays(load: Load, shopping: { isOver: boolean }) {
-  for (let day = 1; day <= (shopping.isOver ? LEAST_DAYS : MOST_DAYS); day++) {
+/** One day after the other while they shop, and then until all gifts have expired. */
+async function passDays(load: Load, shopping: { steps: number; isOver: boolean }) {
+  for (let day = 1; day <= DAYS + 2; day++) {
+    const isDue = () => load.said.length * DAYS >= shopping.steps * day;
+    while (!(isDue() || shopping.isOver)) await pause(5);
     const to = new Date(load.now.getTime() + DAY);
-    await insisting(day, (n) => load.way.advance(n, to));
+    await insisting(day, () => sweep(load, to));
     load.now = to;
-    await pause(20);
   }
+}
+
+/** The work of a day without its lease: what has died holds that for a while. */
+async function sweep({ programId, sweeper }: Load, to: Date) {
+  const deps = sweeper();
+  await advanceClock(deps, { programId, to });
+  const of = { programId, day: to.toISOString().slice(0, 10) };
+  const due = await expirePointsTask.due(deps, { ...of, after: undefined, limit: 400 });
+  const memberIds = due.map(({ memberId }) => memberId);
+  await expirePointsTask.work(deps, { ...of, memberIds });
 }
 
 /** Many shop at once while days pass; somewhere in the first half of it `fault` comes. */
@@ -119,18 +134,22 @@ export async function underLoad(
 ): Promise<void> {
   load.said = [];
   const count = torture ? 80 : 20;
-  const enough = 10 + of.dice.below((count * PLAN.length) / 2);
+  const steps = count * PLAN.length;
+  const enough = 10 + of.dice.below(steps / 2);
   const members = await manyMembers(deps, { programId: load.programId, count });
-  const state = { isOver: false };
-  const shopping = Promise.all(members.map((memberId, n) => shop(load, { n, memberId })));
+  const state = { steps, isOver: false };
+  const shopping = Promise.all(members.map((memberId, n) => shop(load, { n, memberId }))).finally(
+    () => {
+      state.isOver = true;
+    },
+  );
   const passing = passDays(load, state);
   for (const told of [shopping, passing]) told.catch(() => {}); // below
   await until(() => load.said.length >= enough);
   await of.fault();
   await shopping;
-  state.isOver = true;
   await passing;
-  expect(load.said).toHaveLength(count * PLAN.length);
+  expect(load.said).toHaveLength(steps);
 }
 
 /** Everything that was acknowledged is there, and is the only one of its kind. */
@@ -165,7 +184,7 @@ const orThrow = <T extends { ok: true }>(answer: T | Refused): T => {
 };
 
 /** Straight to the commands, of the n-th of some processes. */
-export function commandsOf(deps: (n: number) => Deps, programId: ProgramId): Way {
+export function takenBy(deps: (n: number) => Deps, programId: ProgramId): Take {
   const take: Record<Step['kind'], (to: Deps, step: Step) => Promise<string>> = {
     grant: async (to, { memberId, points, key, expiresAt }) => {
       const gift = { programId, memberId, points, expiresAt, reason: 'a gift' };
@@ -190,8 +209,5 @@ export function commandsOf(deps: (n: number) => Deps, programId: ProgramId): Way
       return `${id} ${refunded}`;
     },
   };
-  return {
-    take: (n, step) => take[step.kind](deps(n), step),
-    advance: (n, to) => advanceClock(deps(n), { programId, to }),
-  };
+  return (n, step) => take[step.kind](deps(n), step);
 }
