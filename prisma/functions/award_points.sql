@@ -83,6 +83,7 @@ BEGIN
   v_lot.zero_reason := v_quote.zero_reason;
   lot := earn_points(p_program, v_lot, v_now);
   lot := apply_waiting_refunds(p_program.id, lot, v_now);
+  PERFORM raise_tier(p_program, lot.member_id, v_now);
   outcome := 'AWARDED';
 END $$;
 

@@ -102,6 +102,7 @@ BEGIN
   WHERE program_id = p_program AND id = p_refund.id RETURNING * INTO STRICT v_refund;
   -- The share of a small refund may be no point: then nothing has happened that could be told.
   IF v_cancel > 0 THEN
+    PERFORM doubt_tier(p_program, v_lot.member_id, p_now);
     PERFORM append_event(p_program, 'points.reversed', v_lot.member_id, jsonb_build_object(
       'batchId', p_lot, 'cancelled', v_cancel, 'reversed', v_drawn, 'debt', v_refund.debt), p_now);
   END IF;

@@ -29,6 +29,8 @@ const CONNECTION_WAIT_MS = 5_000;
 const ATTEMPTS = 5;
 /** A key that another transaction has just used: asked again, the statement finds its row. */
 export const KEY_TAKEN = ['23505'] as const;
+/** A row that another transaction has just deleted: asked again, the statement does without it. */
+export const ROW_GONE = ['23503'] as const;
 
 /** A URL may bring options of its own, and they would win over ours: ours come behind them. */
 function withSession(databaseUrl: string): string {

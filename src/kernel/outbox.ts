@@ -29,6 +29,11 @@ export const EVENT_TYPES = [
   'points.refunded',
   'points.reversed',
   'points.expired',
+  'tier.upgraded',
+  'tier.grace_started',
+  'tier.grace_warning',
+  'tier.grace_cleared',
+  'tier.downgraded',
 ] as const;
 
 export type EventType = (typeof EVENT_TYPES)[number];

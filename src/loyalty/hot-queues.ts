@@ -1,5 +1,5 @@
 import { type CallLimit, HotQueue } from '../kernel/coalesce.ts';
-import { type Db, KEY_TAKEN, retrying } from '../kernel/db.ts';
+import { type Db, KEY_TAKEN, ROW_GONE, retrying } from '../kernel/db.ts';
 import { type AwardAnswer, type AwardItem, awardPointsSql } from './sql/award-points.ts';
 import { type SpendAnswer, type SpendItem, spendPointsSql } from './sql/spend-points.ts';
 
@@ -22,7 +22,8 @@ const again = <Answer extends { outcome: string }>(answer: Answer): Answer | 'AG
 
 const awardOperation = (db: Db) => ({
   call: async (programId: string, items: AwardItem[]) => {
-    const answers = await retrying(() => awardPointsSql(db, { programId, items }));
+    // A rank that is removed while it is reached: the next ladder has another one.
+    const answers = await retrying(() => awardPointsSql(db, { programId, items }), ROW_GONE);
     return answers.map(again);
   },
   same: ({ id: _, ...item }: AwardItem) => JSON.stringify(item),

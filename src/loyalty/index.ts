@@ -1,5 +1,6 @@
 export { type Award, type Awarded, awardPoints } from './award-points.ts';
 export { birthdayBonusTask, reengagementBonusTask } from './bonuses.ts';
+export { evaluateTiersTask } from './evaluate-tiers.ts';
 export { expirePointsTask } from './expire-points.ts';
 export { grantPoints } from './grant-points.ts';
 export { type LedgerQueues, openLedgerQueues } from './hot-queues.ts';
@@ -19,6 +20,7 @@ export { type Difference, reconcilePoints } from './reconcile.ts';
 export { refundSpend } from './refund-spend.ts';
 export { type Reversal, type Reverse, reverseAward } from './reverse-award.ts';
 export { type SpendPoints, type Spent, spendPoints } from './spend-points.ts';
+export { earned12Months } from './tier-queries.ts';
 export type {
   ConsumptionAllocation,
   LedgerBatch,

@@ -101,12 +101,14 @@ async function write(tx: Tx, { programId, id, current, next }: Write): Promise<M
 
 async function create(tx: Tx, of: { programId: ProgramId; id: MemberId; next: Contact }) {
   const { programId, id, next } = of;
-  const [start] = await tx.$queryRaw<{ now: Date; tier: string }[]>`
-    SELECT program_now(program_id) AS now, id::text AS tier FROM tiers
-    WHERE program_id = ${programId}::uuid AND rank = 1`;
+  const [start] = await tx.$queryRaw<{ now: Date; tier: string; ladderVersion: number }[]>`
+    SELECT program_now(p.id) AS now, t.id::text AS tier, p.ladder_version AS "ladderVersion"
+    FROM programs p JOIN tiers t ON t.program_id = p.id AND t.rank = 1
+    WHERE p.id = ${programId}::uuid`;
   if (!start) throw new Error('a program without a first tier');
+  const { now: createdAt, tier: tierId, ladderVersion } = start;
   const member = await tx.member.create({
-    data: { programId, id, tierId: start.tier, createdAt: start.now, ...next },
+    data: { programId, id, tierId, ladderVersion, createdAt, ...next },
   });
   await appendEvent(tx, { programId, type: 'member.created', memberId: id, data: {} });
   return member;

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { Tx } from '../kernel/db.ts';
 import { badInput } from '../kernel/errors.ts';
+import type { ProgramId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import type { Tier, TierInput } from './types.ts';
 
@@ -40,4 +42,12 @@ export function readLadder(tiers: readonly TierInput[], path: string): Rung[] {
       throw badInput(`${path}.${index}.maintainPoints`, 'at most its qualifyPoints');
   }
   return rungs;
+}
+
+/** Every member of the program is evaluated anew on the next day. */
+export async function raiseVersion(tx: Tx, programId: ProgramId): Promise<void> {
+  await tx.program.update({
+    where: { id: programId },
+    data: { ladderVersion: { increment: 1 } },
+  });
 }

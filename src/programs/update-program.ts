@@ -2,6 +2,7 @@ import type { Deps } from '../deps.ts';
 import { inTransaction } from '../kernel/db.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { lockProgram } from '../kernel/locks.ts';
+import { raiseVersion } from './ladder.ts';
 import { assertMaturesInTime, readSettings } from './settings.ts';
 import type { Program, SettingsInput } from './types.ts';
 
@@ -21,6 +22,12 @@ export async function updateProgram(
     await lockProgram(tx, programId);
     const before = await tx.program.findUniqueOrThrow({ where: { id: programId } });
     assertMaturesInTime({ ...before, ...changes }, 'settings');
+    // Whoever is in a grace waits for the day of the next warning: now that may be another one.
+    if (isAnotherList(before.graceWarningDays, changes.graceWarningDays))
+      await raiseVersion(tx, programId);
     return tx.program.update({ where: { id: programId }, data: changes });
   });
 }
+
+const isAnotherList = (before: readonly number[], after: readonly number[] | undefined): boolean =>
+  after !== undefined && String([...before].sort()) !== String([...after].sort());

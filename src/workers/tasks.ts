@@ -1,6 +1,11 @@
 import { anyReservationRunOut, releaseReservations } from '../coupons/index.ts';
 import type { WorkerTask } from '../generated/prisma/client.ts';
-import { birthdayBonusTask, expirePointsTask, reengagementBonusTask } from '../loyalty/index.ts';
+import {
+  birthdayBonusTask,
+  evaluateTiersTask,
+  expirePointsTask,
+  reengagementBonusTask,
+} from '../loyalty/index.ts';
 import { ofMembers } from './member-run.ts';
 import { measured } from './metrics.ts';
 import { ofProgram } from './program-run.ts';
@@ -10,6 +15,7 @@ import { topUpPools } from './top-up.ts';
 /** What is done once for each local day, in this order. */
 export const dailyTasks: readonly Task[] = [
   ofMembers(expirePointsTask),
+  ofMembers(evaluateTiersTask),
   ofMembers(birthdayBonusTask),
   ofMembers(reengagementBonusTask),
   ofProgram({

@@ -24,6 +24,7 @@ import { aMember, poolInput, unique } from '../support/factories.ts';
 import { DAY, NOON, openLedger } from '../support/ledger.ts';
 import { aCampaign, issue } from '../support/recipients.ts';
 import { openShop } from '../support/shop.ts';
+import { openTiers } from '../support/tiers.ts';
 
 const deps = await testDeps();
 const shop = await openShop(deps);
@@ -221,6 +222,30 @@ test('everything about points, and their sum is what the member has', async () =
   const late = () => ledger.refund(spendId, 20, 'late');
   await expectTold({ ...change, types: ['points.refunded', 'points.expired'], work: late });
   expect(await sumOfEvents(program, memberId)).toBe((await ledger.points(memberId))[3]);
+});
+
+test('the way up the ladder and down again', async () => {
+  const own = await openTiers(deps, { settings: { reupgradeBonus: 5 } });
+  const memberId = await own.member();
+  const program = own.programId;
+  const change = { program, memberId, row: { table: 'members', id: memberId } } as const;
+  const award = (orderId: string, amount: number) => () => own.award(memberId, orderId, { amount });
+  const up: EventType[] = ['points.awarded', 'tier.upgraded'];
+  await expectTold({ ...change, types: up, work: award('one', 100) });
+  const days = [
+    ['2022-01-01', 'tier.grace_started'],
+    ['2022-01-17', 'tier.grace_warning'],
+    ['2022-01-31', 'tier.downgraded'],
+  ] as const;
+  for (const [day, type] of days)
+    await expectTold({ ...change, types: [type], work: () => own.dawn(day) });
+  await expectTold({ ...change, types: [...up, 'points.awarded'], work: award('two', 100) });
+  await own.reverse('two', 100);
+  await toldBy(program, () => own.dawn('2022-02-01'));
+  await award('three', 80)();
+  const clear = () => own.dawn('2022-02-02');
+  const [cleared] = await expectTold({ ...change, types: ['tier.grace_cleared'], work: clear });
+  expect(cleared?.data).toMatchObject({ rank: 2, earned12Months: 80, maintainPoints: 80 });
 });
 
 /** The formula of docs/events.md. */

@@ -1,0 +1,59 @@
+-- What a day means for the tiers of these members: only of those for whom something is due. Nothing
+-- is written. Verdicts: KEPT, UP (to `to_rank`, after a change of the ladder), BEGUN (a grace),
+-- RUNNING, CLEARED, DOWN (by one). `due`: the next day on which there may be something to find.
+--
+-- Without a grace that is the day on which the points fall below what the tier needs when nothing
+-- is bought until then: an award can only put it off, a refund sees to it by itself. In a grace it
+-- is that of the next warning or of the end; but while days are made up for, every one of them is
+-- looked at, for what was bought on the days after this one has already been awarded.
+CREATE OR REPLACE FUNCTION judge_tiers(
+  p_program programs, p_day date, p_members uuid[], p_now timestamptz)
+RETURNS TABLE (member_id uuid, tier_id uuid, rank int, earned bigint, maintain bigint,
+  verdict text, to_rank int, ends_at timestamptz, warns int, warned int, due date)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  v_start timestamptz := day_start(p_program.id, p_day);
+  v_end timestamptz := day_start(p_program.id, p_day + p_program.grace_days);
+  v_is_late boolean := day_of(p_program.id, p_now) > p_day;
+BEGIN
+  RETURN QUERY
+  SELECT m.id, t.id, t.rank, e.points, t.maintain_points, j.verdict, u.to_rank, g.ends_at,
+    w.warns, CASE WHEN g.ends_at IS NOT NULL THEN coalesce(w.warns, m.grace_warned) END,
+    CASE
+      WHEN g.ends_at IS NULL THEN counts_until(e.falls)
+      WHEN v_is_late THEN p_day + 1
+      ELSE p_day + g.days - coalesce((
+        SELECT max(d) FROM unnest(p_program.grace_warning_days) d WHERE d < g.days), 0)
+    END
+  FROM members m
+  JOIN tiers t ON t.program_id = m.program_id AND t.id = m.tier_id
+  -- A purchase's day is the one with which the rest falls short when it counts no longer.
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(l.points), 0)::bigint AS points,
+      min(l.day) FILTER (WHERE coalesce(l.later, 0) < t.maintain_points) AS falls
+    FROM (SELECT q.day, q.points, sum(q.points) OVER (
+        ORDER BY q.day DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS later
+      FROM qualifying_lots(p_program.id, m.id, p_day) q) l) e
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN m.ladder_version < p_program.ladder_version
+      THEN rank_of(p_program.id, e.points) END AS to_rank OFFSET 0) u
+  CROSS JOIN LATERAL (
+    SELECT CASE
+      WHEN u.to_rank > t.rank THEN 'UP'
+      WHEN e.points >= t.maintain_points
+        THEN CASE WHEN m.grace_ends_at IS NULL THEN 'KEPT' ELSE 'CLEARED' END
+      -- A grace of no days is over when it begins.
+      WHEN coalesce(m.grace_ends_at, v_end) <= v_start THEN 'DOWN'
+      WHEN m.grace_ends_at IS NULL THEN 'BEGUN'
+      ELSE 'RUNNING' END AS verdict) j
+  CROSS JOIN LATERAL (
+    SELECT f.ends_at, CASE WHEN f.ends_at IS NOT NULL
+      THEN day_of(p_program.id, f.ends_at) - p_day END AS days
+    FROM (SELECT CASE j.verdict WHEN 'BEGUN' THEN v_end WHEN 'RUNNING' THEN m.grace_ends_at END
+      AS ends_at) f OFFSET 0) g
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN g.days = ANY (p_program.grace_warning_days)
+        AND g.days < coalesce(m.grace_warned, g.days + 1) THEN g.days END AS warns) w
+  WHERE m.program_id = p_program.id AND m.id = ANY (p_members)
+    AND (m.tier_due <= p_day OR m.ladder_version < p_program.ladder_version);
+END $$;
