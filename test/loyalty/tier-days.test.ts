@@ -268,12 +268,22 @@ describe('a day', () => {
     }
   });
 
-  test('on which nothing is due reads nobody: nine looks in four years', async () => {
+  test('is looked at only when there can be something to find: nine in four years', async () => {
     const own = await openTiers(deps);
     const member = await fallen(own);
-    // After the upgrade; then on two ranks a grace, two warnings and its end.
-    expect(await own.live('2025-01-01')).toBe(9);
-    expect(await own.rank(member)).toBe(1);
+    const looks: string[] = [];
+    for (let due = (await own.row(member)).tierDue; due; due = (await own.row(member)).tierDue) {
+      const day = due.toISOString().slice(0, 10);
+      expect(await own.evaluate(own.days.plusDays(day, -1))).toEqual(NONE);
+      expect(await own.dawn(day)).toMatchObject({ scanned: 1 });
+      looks.push(day);
+    }
+    expect(looks).toEqual([
+      '2021-01-02',
+      ...['2022-01-01', '2022-01-17', '2022-01-28', '2022-01-31'],
+      ...['2022-02-01', '2022-02-17', '2022-02-28', '2022-03-03'],
+    ]);
+    expect([await own.rank(member), await own.dawn('2025-01-01')]).toEqual([1, NONE]);
   });
 
   test('is put off by purchases only when it comes', async () => {

@@ -93,7 +93,7 @@ describe('what counts', () => {
     const spend = await own.spent(member, 200);
     expect(await own.earned(member)).toBe(500);
     await own.refund(spend, 50);
-    await own.live('2021-03-15');
+    await own.advance(new Date('2021-03-15T08:00:00Z'));
     expect(await own.points(member)).toEqual([0, 0, 0, 0]);
     expect([await own.earned(member), await own.rank(member)]).toEqual([500, 3]);
     expect(await own.grace(member)).toBeNull();
