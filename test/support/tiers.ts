@@ -110,6 +110,14 @@ export async function openTiers(deps: Deps, { day = '2021-01-01', ...of }: Of = 
         return `${days.of(at.getTime())} ${what}`;
       });
     },
+    /** What was told of points and tiers, oldest first. */
+    events: async () => {
+      const events = await deps.db.event.findMany({
+        where: { programId, type: { not: { startsWith: 'member.' } } },
+        orderBy: { id: 'asc' },
+      });
+      return events.map(({ type }) => type);
+    },
     bonuses: async (id: MemberId) => {
       const lots = await own.lots();
       return lots
