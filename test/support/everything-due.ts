@@ -118,7 +118,8 @@ export async function stateOf(deps: Deps, { programId }: { programId: ProgramId 
       'journal', (SELECT jsonb_agg(jsonb_build_array(kind, points, balance_after) ORDER BY id)
         FROM ledger_entries e WHERE e.program_id = m.program_id AND e.member_id = m.id),
       'events', (SELECT jsonb_agg(jsonb_build_array(type,
-          data - '{batchId,spendId,codeId,poolId,graceEndsAt}'::text[]) ORDER BY xid, id)
+          data
+          - '{batchId,spendId,codeId,poolId,tierId,fromTierId,toTierId}'::text[]) ORDER BY xid, id)
         FROM events v WHERE v.program_id = m.program_id AND v.member_id = m.id),
       'codes', (SELECT jsonb_agg(jsonb_build_array(status, reserved_for))
         FROM codes c WHERE c.program_id = m.program_id AND c.member_id = m.id)) AS state
