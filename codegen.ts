@@ -23,9 +23,11 @@ const mappers: Record<string, string> = {
   Member: '../generated/prisma/client.ts#Member as MemberRow',
   OwnershipConflict: '../generated/prisma/client.ts#OwnershipConflict as OwnershipConflictRow',
   Pool: '../generated/prisma/client.ts#Pool as PoolRow',
+  PoolFacts: '../marketing/index.ts#PoolFacts as PoolFactsRow',
   Program: '../generated/prisma/client.ts#Program as ProgramRow',
   Redemption: '../generated/prisma/client.ts#Redemption as RedemptionRow',
   SecretKey: '../generated/prisma/client.ts#SecretKey as SecretKeyRow',
+  SegmentFacts: '../marketing/index.ts#SegmentFacts as SegmentFactsRow',
   Tier: '../generated/prisma/client.ts#Tier as TierRow',
   WorkerFailure: '../generated/prisma/client.ts#WorkerFailure as WorkerFailureRow',
 };

@@ -1,6 +1,7 @@
 /** `npm run bench`: how fast the engine is, each line against a baseline on the same server. */
 import process from 'node:process';
 import { endAll, endOnSignals, wasInterrupted } from './cleanup.ts';
+import { advisor } from './lines/advisor.ts';
 import { award } from './lines/award.ts';
 import { claim, taps } from './lines/claim.ts';
 import { drained, sizes, snapshot } from './lines/flat.ts';
@@ -17,7 +18,7 @@ import { openWorld } from './world.ts';
 
 const OF_CODES = [claim, taps, redeem, generating, lists, sizes, drained, snapshot];
 const OF_POINTS = [award, spend, crowds, oldLots];
-const LINES: Line[] = [...OF_CODES, ...OF_POINTS, memory];
+const LINES: Line[] = [...OF_CODES, ...OF_POINTS, advisor, memory];
 
 const HELP = `npm run bench -- [names] [--quick | --full]
 

@@ -11,6 +11,16 @@ import { SetupError } from './kernel/setup-error.ts';
 
 export type Env = Record<string, string | undefined>;
 
+/** An OpenAI-style endpoint: the operator's own choice, so it may well be a private address. */
+export type AdvisorModel = {
+  /** The base, to which `/chat/completions` is appended. */
+  url: string;
+  model: string;
+  key?: string;
+  /** For a whole report, retries included. */
+  patienceMs: number;
+};
+
 export type Config = {
   port: number;
   host: string;
@@ -24,6 +34,8 @@ export type Config = {
   /** Failed look-ups of a code that a member, or an address, has in 15 minutes. */
   lookupBudget: number;
   trustProxy: boolean | string[];
+  /** The language model that speaks for the advisor. None: its rules do. */
+  advisor?: AdvisorModel;
   logLevel: string;
   /** Both servers are ours: set by dev.ts only, never by the environment. */
   embedded: boolean;
@@ -41,6 +53,7 @@ export class ConfigError extends SetupError {
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const ADVISOR_PATIENCE_MS = 10_000;
 const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal'];
 
 const required = (expected: string) =>
@@ -105,6 +118,12 @@ const trustProxy = z
   )
   .default(false);
 
+/** A user and password in it would be refused by fetch, in a message that repeats them. */
+const advisorUrl = serverUrl(['http:', 'https:'], 'https://models.example/v1').refine(
+  (text) => URL.canParse(text) && !/[@#]/.test(text),
+  'expected no user, password or fragment in it: the key has a variable of its own',
+);
+
 /** In the order of .env.example, which a test keeps in step. */
 const settings = z.object({
   PORT: wholeNumber({ min: 0, max: 65_535 }, 4000),
@@ -124,8 +143,26 @@ const settings = z.object({
     .optional(),
   FLASH_LOOKUP_BUDGET: wholeNumber({ min: 1, max: 1_000_000 }, 10),
   FLASH_TRUST_PROXY: trustProxy,
+  FLASH_ADVISOR_URL: advisorUrl.optional(),
+  FLASH_ADVISOR_MODEL: z
+    .string()
+    .regex(/^\P{C}{1,200}$/u, 'expected 1 to 200 printable characters')
+    .optional(),
+  FLASH_ADVISOR_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'expected printable ASCII characters without spaces')
+    .optional(),
   FLASH_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
 });
+
+const checked = settings.refine(
+  (data) => data.FLASH_ADVISOR_URL === undefined || data.FLASH_ADVISOR_MODEL !== undefined,
+  {
+    path: ['FLASH_ADVISOR_MODEL'],
+    error: 'is not set: expected the name of a model, because FLASH_ADVISOR_URL is set',
+    when: () => true, // also beside other problems, so that all are named at once
+  },
+);
 
 /**
  * Where the embedded servers keep their data. Not part of Config: the engine itself has no use for
@@ -173,7 +210,7 @@ export function readKeyrings(
 }
 
 export function readConfig(env: Env): Config {
-  const parsed = settings.safeParse(withoutBlanks(env));
+  const parsed = checked.safeParse(withoutBlanks(env));
   if (!parsed.success) throw refusal(parsed.error.issues);
   const { data } = parsed;
   return {
@@ -188,9 +225,16 @@ export function readConfig(env: Env): Config {
     ...(data.FLASH_METRICS_TOKEN === undefined ? {} : { metricsToken: data.FLASH_METRICS_TOKEN }),
     lookupBudget: data.FLASH_LOOKUP_BUDGET,
     trustProxy: data.FLASH_TRUST_PROXY,
+    ...advisorOf(data),
     logLevel: data.FLASH_LOG_LEVEL,
     embedded: false,
   };
+}
+
+function advisorOf(data: z.infer<typeof settings>): Pick<Config, 'advisor'> {
+  const { FLASH_ADVISOR_URL: url, FLASH_ADVISOR_MODEL: model, FLASH_ADVISOR_KEY: key } = data;
+  if (url === undefined || model === undefined) return {};
+  return { advisor: { url, model, ...(key && { key }), patienceMs: ADVISOR_PATIENCE_MS } };
 }
 
 /**
@@ -199,7 +243,7 @@ export function readConfig(env: Env): Config {
  */
 export function checkConfig(env: Env, willBeMade: readonly string[]): Address {
   const set = withoutBlanks(env);
-  const issues = settings.safeParse(set).error?.issues.filter(({ path: [name] }) => {
+  const issues = checked.safeParse(set).error?.issues.filter(({ path: [name] }) => {
     return set[String(name)] !== undefined || !willBeMade.includes(String(name));
   });
   if (issues && issues.length > 0) throw refusal(issues);

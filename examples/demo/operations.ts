@@ -19,8 +19,8 @@ export type PoolStats = {
 export const createProgram = operation<
   {
     input: { name: string; currency: string; timeZone: string; sandbox: true; clock: string } & {
-      settings: Readonly<Record<string, unknown>>;
-      tiers: readonly { name: string; qualifyPoints: number; maintainPoints: number }[];
+      settings: { baseRate: string; dailyCap: number; expiryMonths: number; pointValue: string };
+      tiers: { name: string; qualifyPoints: number; maintainPoints: number }[];
     };
   },
   { createProgram: { program: { id: string }; secretKey: string } }

@@ -3,7 +3,7 @@ import { type Api, forEach } from './api.ts';
 import { liveThrough } from './days.ts';
 import { granted } from './granted.ts';
 import * as ask from './operations.ts';
-import { atHour, LADDER, MIN_ORDER_CENTS, type Plan, SETTINGS, TIME_ZONE } from './plan.ts';
+import { atHour, MIN_ORDER_CENTS, type Plan, POINTS, TIME_ZONE } from './plan.ts';
 
 const DISCOUNT_BASIS_POINTS = 1_000;
 const PAGE = 200;
@@ -38,8 +38,8 @@ export async function play(root: Api, { plan, progress }: Omit<Stage, 'shop'>): 
       timeZone: TIME_ZONE,
       sandbox: true,
       clock: atHour(plan.days[0] as string, '00'),
-      settings: SETTINGS,
-      tiers: LADDER,
+      settings: POINTS,
+      tiers: [{ name: 'Customer', qualifyPoints: 0, maintainPoints: 0 }],
     },
   });
   const stage = { shop: root.as(createProgram.secretKey), plan, progress };

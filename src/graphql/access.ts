@@ -44,10 +44,14 @@ const ofTier = orMember(
       'POOLS_WRITE',
       'MEMBERS_READ',
       'MEMBERS_WRITE',
+      'ADVISOR_READ',
     ),
   ),
 );
 const ofPool = needs('POOLS_READ', 'POOLS_WRITE');
+const ofAdvisor = needs('ADVISOR_READ');
+/** The terms of a pool are also told beside the advisor's facts about it. */
+const ofOffer = needs('POOLS_READ', 'POOLS_WRITE', 'ADVISOR_READ');
 /** An award or a spend answers with its member, whose points are what it was about. */
 const ofHolder = orMember(
   needs('MEMBERS_READ', 'MEMBERS_WRITE', 'LEDGER_READ', 'POINTS_AWARD', 'POINTS_SPEND'),
@@ -65,6 +69,7 @@ export const access: Table = {
     quotePoints: orMember(needs('LEDGER_READ', 'POINTS_AWARD')),
     ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile', 'events'),
     workerFailures: needs('WORKERS_RUN'),
+    couponAdvisor: ofAdvisor,
     me: reached,
   },
   Mutation: {
@@ -94,6 +99,7 @@ export const access: Table = {
     spendPoints: orMember(needs('POINTS_SPEND')),
     refundSpend: needs('POINTS_SPEND'),
     runWorker: needs('WORKERS_RUN'),
+    adoptSuggestion: ofAdvisor,
   },
   Refusal: each(reached, 'reason', 'message', 'retryable'),
   PageInfo: each(reached, 'hasNextPage', 'endCursor'),
@@ -135,7 +141,7 @@ export const access: Table = {
   SecretKeySuccess: each(ofKey, 'key', 'secretKey'),
   Pool: {
     ...each(
-      orMember(ofPool),
+      orMember(ofOffer),
       'id',
       'name',
       'status',
@@ -271,4 +277,43 @@ export const access: Table = {
     'resolvedAt',
   ),
   WorkerFailureConnection: each(needs('WORKERS_RUN'), 'nodes', 'pageInfo'),
+  AdvisorReport: each(ofAdvisor, 'source', 'reason', 'facts', 'suggestions'),
+  AdvisorFacts: each(ofAdvisor, 'asOf', 'averageOrder', 'cuts', 'pools', 'segments'),
+  QuadrantCuts: each(ofAdvisor, 'days', 'share', 'growth'),
+  PoolFacts: each(
+    ofAdvisor,
+    'pool',
+    'issued',
+    'redeemed',
+    'redemptionRate',
+    'discountGiven',
+    'orderRevenue',
+    'marginImpact',
+    'share',
+    'growth',
+    'quadrant',
+  ),
+  SegmentFacts: each(
+    ofAdvisor,
+    'name',
+    'members',
+    'revenue',
+    'tier',
+    'purchasedWithinDays',
+    'notPurchasedForDays',
+    'minSpent',
+    'maxSpent',
+  ),
+  Suggestion: each(ofAdvisor, 'id', 'title', 'rationale', 'segment', 'draft'),
+  PoolDraft: each(
+    ofAdvisor,
+    'name',
+    'discountKind',
+    'discountValue',
+    'maxDiscount',
+    'minOrderAmount',
+    'endsAt',
+    'perMemberLimit',
+    'suggestedCount',
+  ),
 };

@@ -21,6 +21,7 @@ import {
   type ValidationRule,
 } from 'graphql';
 import { MAX_PAGE } from '../kernel/page.ts';
+import { MAX_POOLS } from '../marketing/index.ts';
 
 /** An import of 5,000 codes of 64 characters, each of them escaped, is 1.9 MiB. */
 export const MAX_BODY_BYTES = 2 * 1024 * 1024;
@@ -35,6 +36,9 @@ export const MAX_COST = 50_000;
 
 // Lists that are not paged: tiers, wallets, orders, secret keys.
 const UNPAGED_SIZE = 10;
+const LONG_LISTS: Record<string, number> = { 'AdvisorFacts.pools': MAX_POOLS };
+/** What a field costs beside its selection: each report is a call of the language model. */
+const PRICES: Record<string, number> = { 'Query.couponAdvisor': 5_000 };
 
 /**
  * They report instead of throwing: what a validation rule throws is an internal error to Apollo.
@@ -131,15 +135,16 @@ function costOfField(
   const inner = known && getNamedType(known.type);
   if (!known || !isCompositeType(inner) || !field.selectionSet) return 1; // leaves, introspection
   const below = costOfSelections(walk, { type: inner, selections: field.selectionSet });
-  return sizeOf(walk, { known, field }) * (1 + below);
+  const name = `${type.name}.${known.name}`;
+  return sizeOf(walk, { name, known, field }) * (1 + below) + (PRICES[name] ?? 0);
 }
 
-type Sized = { known: GraphQLField<unknown, unknown>; field: FieldNode };
+type Sized = { name: string; known: GraphQLField<unknown, unknown>; field: FieldNode };
 
 /** How many rows a field may hold: of a page, what is asked for as `first`. */
-function sizeOf(walk: Walk, { known, field }: Sized): number {
+function sizeOf(walk: Walk, { name, known, field }: Sized): number {
   const first = known.args.find((arg) => arg.name === 'first');
-  if (!first) return isListOf(known) && !isPage(known) ? UNPAGED_SIZE : 1;
+  if (!first) return isListOf(known) && !isPage(known) ? (LONG_LISTS[name] ?? UNPAGED_SIZE) : 1;
   const said = field.arguments?.find((arg) => arg.name.value === 'first')?.value;
   if (said?.kind === Kind.VARIABLE) walk.varies = true;
   const value =

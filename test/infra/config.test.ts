@@ -35,6 +35,25 @@ test('what is not set has the documented default', () => {
   });
   expect(config.metricsToken).toBeUndefined();
   expect(config.sandboxKey).toBeUndefined();
+  expect(config.advisor).toBeUndefined();
+});
+
+test('the advisor’s model may stand at a private address, with a key or without', () => {
+  const model = { FLASH_ADVISOR_URL: 'http://10.0.0.7:8080/v1', FLASH_ADVISOR_MODEL: 'small:7b' };
+  const advisor = { url: 'http://10.0.0.7:8080/v1', model: 'small:7b', patienceMs: 10_000 };
+  expect(readConfig({ ...complete, ...model }).advisor).toEqual(advisor);
+  const key = { FLASH_ADVISOR_KEY: 'sk-hunter2' };
+  expect(readConfig({ ...complete, ...model, ...key }).advisor).toEqual({
+    ...advisor,
+    key: 'sk-hunter2',
+  });
+  expect(readConfig({ ...complete, ...key }).advisor).toBeUndefined();
+});
+
+test('a URL of the advisor without a model is refused, beside whatever else is wrong', () => {
+  const env = { FLASH_ADVISOR_URL: 'http://127.0.0.1:1/v1', PORT: 'x' };
+  expect(refusalOf(env)).toMatch(/^PORT: [^\n]*\nFLASH_ADVISOR_MODEL is not set: /);
+  expect(() => checkConfig(env, willBeMade(env))).toThrow(/\nFLASH_ADVISOR_MODEL is not set: /);
 });
 
 test('the first key of a ring writes and all of them read', () => {
@@ -87,6 +106,12 @@ test.each([
   ['FLASH_TRUST_PROXY', '10.0.0.1,'],
   ['FLASH_LOG_LEVEL', 'hunter2'],
   ['FLASH_METRICS_TOKEN', 'hunter2 with spaces'],
+  ['FLASH_ADVISOR_URL', 'hunter2'],
+  ['FLASH_ADVISOR_URL', 'ftp://hunter2.example'],
+  ['FLASH_ADVISOR_URL', 'https://user:hunter2@models.example/v1'],
+  ['FLASH_ADVISOR_URL', 'https://models.example/v1#hunter2'],
+  ['FLASH_ADVISOR_MODEL', 'hunter2\n'],
+  ['FLASH_ADVISOR_KEY', 'hunter2 with spaces'],
 ])('%s = %j is refused by name, and the value is not repeated', (name, value) => {
   const message = refusalOf({ [name]: value });
   expect(message).toMatch(new RegExp(`^${name}: `));

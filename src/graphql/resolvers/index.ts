@@ -1,5 +1,6 @@
 import type { Resolvers } from '../../generated/graphql.ts';
 import { scalars } from '../scalars.ts';
+import { advisorResolvers } from './advisor.ts';
 import { codeResolvers } from './code.ts';
 import { eventResolvers } from './event.ts';
 import { memberResolvers } from './member.ts';
@@ -16,6 +17,7 @@ const rooms = [
   pointsResolvers,
   eventResolvers,
   workerResolvers,
+  advisorResolvers,
 ];
 
 /** One map for the whole schema; only Query and Mutation are shared between the rooms. */

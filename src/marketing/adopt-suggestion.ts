@@ -1,0 +1,24 @@
+import type { Deps } from '../deps.ts';
+import { notFound } from '../kernel/errors.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { programNow } from '../programs/index.ts';
+import { openDraft } from './advisor/sealed-draft.ts';
+import type { Draft } from './types.ts';
+
+/**
+ * The draft that a suggestion's id carries. Writes nothing: a human decides.
+ *
+ * Locks: none.
+ * Refusals: none; NOT_FOUND for what is no suggestion to this program, or would have ended.
+ * A retry answers the same.
+ * Events: none.
+ */
+export async function adoptSuggestion(
+  deps: Deps,
+  { programId, id }: { programId: ProgramId; id: string },
+): Promise<Draft> {
+  const draft = openDraft(deps, { programId, id });
+  if (!draft || draft.endsAt <= (await programNow(deps, { programId })))
+    throw notFound('id', 'suggestion');
+  return draft;
+}

@@ -1,0 +1,34 @@
+/**
+ * Text that came from elsewhere, as it may be shown: letters, digits and the punctuation of a
+ * sentence. Whatever a page, a mail program or a terminal might act on is taken out, not escaped,
+ * because nobody knows where it will be shown.
+ */
+
+// What stands further back would be cut off anyway, and patterns take long over long words.
+const MAX_READ = 1_000;
+// Zero-width and bidirectional characters hide or turn around what is read: gone without a trace.
+const INVISIBLE = /\p{Cf}/gu;
+const CUT_OUT = [
+  /<[^>]*>/g, // tags
+  /\S*(:\/\/|\\\\)\S*/g, // addresses of whatever scheme, and network paths
+  /\S*@\S*/g, // e-mail addresses and handles
+  /\S*\.[\p{L}\p{M}]{2}\S*/gu, // names of hosts, which are made into links too
+  /[\p{L}\p{M}\p{N}+.-]*:(?=\S)/gu, // javascript:, mailto:, tel:
+  /&#?\w+;/g, // entities
+  /[^\p{L}\p{M}\p{N} .,;!?:'’"„“”%€$£¥+()–—-]/gu,
+];
+
+/** At most `max` characters, cut between words where there are several. Empty: nothing is left. */
+export function plainText(text: string, max: number): string {
+  let plain = text.slice(0, MAX_READ).replace(INVISIBLE, '').normalize('NFKC');
+  for (const pattern of CUT_OUT) plain = plain.replace(pattern, ' ');
+  return shorten(plain.replace(/\s+/g, ' ').trim(), max);
+}
+
+function shorten(text: string, max: number): string {
+  const characters = [...text];
+  if (characters.length <= max) return text;
+  const cut = characters.slice(0, max).join('');
+  const space = cut.lastIndexOf(' ');
+  return (space > 0 ? cut.slice(0, space) : cut).trimEnd();
+}

@@ -1,0 +1,66 @@
+import type { Deps } from '../deps.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { getProgram, type Program } from '../programs/index.ts';
+import { judge } from './advisor/answer.ts';
+import { askModel, FAILURES, type Failure } from './advisor/ask-model.ts';
+import type { Limits } from './advisor/limits.ts';
+import { promptOf } from './advisor/prompt.ts';
+import { applyRules } from './advisor/rules.ts';
+import { sealDraft } from './advisor/sealed-draft.ts';
+import { couponFacts } from './queries.ts';
+import { readCalendar } from './sql/calendar.ts';
+import type { Proposal, Report } from './types.ts';
+
+type Spoken = Pick<Report, 'source' | 'reason'> & { proposals: Proposal[] };
+
+/**
+ * Facts, and offers that fill their gaps: by the language model within the program's limits, or by
+ * rules over the same facts when there is none, or it is of no use within its ten seconds.
+ *
+ * Locks: none.
+ * Refusals: none.
+ * A retry asks the model anew; the rules say the same for the same data.
+ * Events: none.
+ */
+export async function couponAdvisor(
+  deps: Deps,
+  { programId }: { programId: ProgramId },
+): Promise<Report> {
+  const patience = AbortSignal.timeout(deps.config.advisor?.patienceMs ?? 0);
+  const [program, facts, calendar] = await Promise.all([
+    getProgram(deps, { programId }),
+    couponFacts(deps, { programId }),
+    readCalendar(deps, { programId }),
+  ]);
+  const limits = { facts, ...calendar, maxDiscountRate: program.maxDiscountRate };
+  const { source, reason, proposals } = await speak(deps, { program, limits, patience });
+  const suggestions = proposals.map((proposal) => ({
+    id: sealDraft(deps, { programId, draft: proposal.draft }),
+    ...proposal,
+  }));
+  return { source, reason, facts, suggestions };
+}
+
+type Speaking = { program: Program; limits: Limits; patience: AbortSignal };
+
+async function speak(deps: Deps, { program, limits, patience }: Speaking): Promise<Spoken> {
+  const { advisor } = deps.config;
+  if (!advisor) return byRules(limits, 'UNSET');
+  const heard = await askModel(advisor, { messages: promptOf(program, limits), signal: patience });
+  const judged = 'content' in heard ? judge(heard.content, limits) : undefined;
+  if (judged) return { source: 'MODEL', reason: leftOut(judged), proposals: judged.proposals };
+  const failure = 'failure' in heard ? heard.failure : 'INVALID';
+  deps.log.warn({ failure }, 'the language model was of no use to the advisor');
+  return byRules(limits, failure);
+}
+
+const byRules = (limits: Limits, failure: Failure): Spoken => ({
+  source: 'RULES',
+  reason: FAILURES[failure],
+  proposals: applyRules(limits),
+});
+
+function leftOut({ proposals, said }: { proposals: Proposal[]; said: number }): string | null {
+  const count = said - proposals.length;
+  return count === 0 ? null : `${count} of its ${said} suggestions could not be used.`;
+}

@@ -1,0 +1,110 @@
+import type { Deps } from '../deps.ts';
+import type { Db } from '../kernel/db.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { getProgram, listTiers, programNow } from '../programs/index.ts';
+import {
+  GROWTH_CUT,
+  growthOf,
+  PERIOD_DAYS,
+  quadrantOf,
+  rateOf,
+  shareCut,
+} from './advisor/quadrants.ts';
+import { SPENDING_CUTS, segmentsOf } from './advisor/segments.ts';
+import { type PoolRow, readPoolFacts } from './sql/pool-facts.ts';
+import { readSegmentFacts } from './sql/segment-facts.ts';
+import type { Facts, PoolFacts } from './types.ts';
+
+export const MAX_POOLS = 1_000;
+const MAX_SEGMENTS = 30;
+
+// Facts that took long are kept for twenty times as long, so that asking for them over and over
+// takes a twentieth of one connection. Those of a small program are read anew each time.
+const QUICK_MS = 1_000;
+const KEPT_TIMES = 20;
+const KEPT_AT_MOST_MS = 60_000;
+
+type Of = { programId: ProgramId };
+type Kept = { facts: Promise<Facts>; until: number };
+
+const kept = new WeakMap<Db, Map<ProgramId, Kept>>();
+
+/** What the advisor stands on; whoever asks while they are being read shares the reading. */
+export function couponFacts(deps: Deps, { programId }: Of): Promise<Facts> {
+  const ofDb = kept.get(deps.db) ?? new Map<ProgramId, Kept>();
+  kept.set(deps.db, ofDb);
+  const now = () => deps.clock.now().getTime();
+  const began = now();
+  for (const [id, { until }] of ofDb) if (until <= began) ofDb.delete(id);
+  const known = ofDb.get(programId);
+  if (known) return known.facts;
+  const facts = readFacts(deps, { programId });
+  const entry = { facts, until: Number.POSITIVE_INFINITY };
+  ofDb.set(programId, entry);
+  const settle = (keep: boolean) => {
+    const took = now() - began;
+    const keepFor = keep && took >= QUICK_MS ? Math.min(took * KEPT_TIMES, KEPT_AT_MOST_MS) : 0;
+    entry.until = now() + keepFor;
+  };
+  facts.then(
+    () => settle(true),
+    () => settle(false),
+  );
+  return facts;
+}
+
+async function readFacts(deps: Deps, { programId }: Of): Promise<Facts> {
+  const [program, tiers, asOf] = await Promise.all([
+    getProgram(deps, { programId }),
+    listTiers(deps, { programId }),
+    programNow(deps, { programId }),
+  ]);
+  const { inactiveDays } = program;
+  const [pools, segments] = await Promise.all([
+    readPoolFacts(deps, { programId, days: PERIOD_DAYS, most: MAX_POOLS }),
+    readSegmentFacts(deps, { programId, inactiveDays, cuts: SPENDING_CUTS }),
+  ]);
+  const share = shareCut(Number(pools[0]?.inPlay ?? 0));
+  return {
+    asOf,
+    averageOrder: smaller(pools[0]?.averageOrder, segments[0]?.averageOrder),
+    cuts: { days: PERIOD_DAYS, share, growth: GROWTH_CUT },
+    pools: pools.map((row) => toFacts(row, share)),
+    segments: segmentsOf(segments, { tiers, inactiveDays, most: MAX_SEGMENTS }),
+  };
+}
+
+type Amount = bigint | null | undefined;
+
+function smaller(a: Amount, b: Amount): number | null {
+  const known = [a, b].filter((one) => one != null).map(Number);
+  return known.length === 0 ? null : Math.min(...known);
+}
+
+function toFacts(row: PoolRow, cut: number): PoolFacts {
+  const { poolId, name, status, discountKind, endsAt } = row;
+  const [issued, redeemed] = [Number(row.issued), Number(row.redeemed)];
+  const [discountGiven, orderRevenue] = [Number(row.discountGiven), Number(row.orderRevenue)];
+  const [recent, previous] = [Number(row.recent), Number(row.previous)];
+  const share = rateOf(recent, Number(row.allRecent));
+  const growth = growthOf({ recent, previous });
+  return {
+    poolId,
+    name,
+    status,
+    discountKind,
+    discountValue: Number(row.discountValue),
+    maxDiscount: row.maxDiscount === null ? null : Number(row.maxDiscount),
+    minOrderAmount: Number(row.minOrderAmount),
+    endsAt,
+    issued,
+    redeemed,
+    redemptionRate: rateOf(redeemed, issued),
+    discountGiven,
+    orderRevenue,
+    marginImpact: rateOf(discountGiven, orderRevenue),
+    share,
+    growth,
+    quadrant: quadrantOf({ share, growth, isNew: row.isNew, cut }),
+  };
+}
