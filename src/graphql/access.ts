@@ -263,6 +263,7 @@ export const access: Table = {
   Reconciliation: each(reached, 'members', 'batches', 'codes', 'differences'),
   LedgerDifference: each(reached, 'invariant', 'subject', 'expected', 'actual'),
   MemberConnection: each(needs('MEMBERS_READ'), 'nodes', 'pageInfo'),
+  Subscription: { events: needs('LEDGER_READ') },
   Event: each(needs('LEDGER_READ', 'WEBHOOKS_WRITE'), 'id', 'type', 'at', 'memberId', 'data'),
   EventConnection: each(needs('LEDGER_READ', 'WEBHOOKS_WRITE'), 'nodes', 'pageInfo'),
   WorkerRun: each(reached, 'task', 'scanned', 'changed', 'failed', 'failures'),

@@ -12,6 +12,7 @@ import {
   type OperationDefinitionNode,
 } from 'graphql';
 import { apiMetrics } from '../http/metrics.ts';
+import { badInput } from '../kernel/errors.ts';
 import { authorise } from './authorise.ts';
 import type { Context } from './context.ts';
 import { syntaxMessage, validationMessage, variableFaults } from './discretion.ts';
@@ -40,6 +41,8 @@ type Resolved = GraphQLRequestContextDidResolveOperation<Context>;
 function admit(schema: GraphQLSchema, asked: Resolved): void {
   const { document, operation, contextValue } = asked;
   if (!operation) return; // an operationName that names none: the execution says so
+  if (operation.operation === 'subscription')
+    throw badInput('query', 'a query or a mutation: subscriptions go over a WebSocket to this URL');
   authorise(schema, { caller: contextValue.caller, document, operation });
   const variables = asked.request.variables ?? {};
   if (costOf(schema, { document, operation, variables }) > MAX_COST)

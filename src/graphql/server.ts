@@ -18,8 +18,10 @@ import { guard } from './authorise.ts';
 import { type Context, makeContext } from './context.ts';
 import { errorBody, type Fault, faultOf, httpStatus } from './errors.ts';
 import { limits, MAX_BODY_BYTES, MAX_TOKENS } from './limits.ts';
+import { LiveFeeds } from './live.ts';
 import { formatError, requestPlugin } from './plugin.ts';
 import { resolvers } from './resolvers/index.ts';
+import { acceptSockets, socketHandler } from './socket.ts';
 
 const SCHEMA = new URL('../../schema.graphql', import.meta.url);
 // A body that trickles in for longer holds a connection for nothing.
@@ -53,11 +55,14 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
   hangUpWhenClosing(app);
   logRequests(app, deps);
   answerErrors(app, deps);
-  await serveGraphql(app, deps);
+  const schema = await buildSchema();
+  const live = new LiveFeeds(deps);
+  await acceptSockets(app);
+  await serveGraphql(app, { deps, schema, live });
   registerHealth(app, deps);
   registerMetrics(app, deps);
   fleetMetrics(deps);
-  await registerPlayground(app, deps);
+  await registerPlayground(app, { deps, wsHandler: socketHandler({ deps, schema, live }) });
   return app;
 }
 
@@ -73,8 +78,10 @@ function hangUpWhenClosing(app: FastifyInstance): void {
   });
 }
 
-async function serveGraphql(app: FastifyInstance, deps: Deps): Promise<void> {
-  const schema = await buildSchema();
+async function serveGraphql(
+  app: FastifyInstance,
+  { deps, schema, live }: { deps: Deps; schema: GraphQLSchema; live: LiveFeeds },
+): Promise<void> {
   const apollo = new ApolloServer<Context>({
     schema,
     introspection: true, // for whoever has a credential: nobody else comes this far
@@ -101,7 +108,7 @@ async function serveGraphql(app: FastifyInstance, deps: Deps): Promise<void> {
   app.post('/graphql', {
     // Before the body is read: a stranger's two megabytes are not worth parsing.
     onRequest: async (request) => {
-      contexts.set(request, await makeContext(deps, request));
+      contexts.set(request, await makeContext({ deps, live }, request));
     },
     handler: fastifyApolloHandler(apollo, {
       context: async (request) => contexts.get(request) as Context,

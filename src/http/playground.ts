@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { authenticate } from '../programs/index.ts';
@@ -36,10 +36,17 @@ const PROTECTION = {
 /** What the page is given; web/playground/page.ts reads it. */
 type Page = { key?: string; values?: { poolId?: string; memberId?: string } };
 
-export async function registerPlayground(app: FastifyInstance, deps: Deps): Promise<void> {
+type Served = { deps: Deps; wsHandler: NonNullable<RouteOptions['wsHandler']> };
+
+/** Who asks for a WebSocket instead of the page is given to `wsHandler`. */
+export async function registerPlayground(
+  app: FastifyInstance,
+  { deps, wsHandler }: Served,
+): Promise<void> {
+  const route = { method: 'GET', url: '/graphql', wsHandler } as const;
   const template = await readTemplate();
   if (template === undefined) {
-    app.get('/graphql', (_request, reply) => tellHowToBuild(reply));
+    app.route({ ...route, handler: (_request, reply) => tellHowToBuild(reply) });
     return;
   }
   await app.register(fastifyStatic, {
@@ -55,12 +62,15 @@ export async function registerPlayground(app: FastifyInstance, deps: Deps): Prom
     immutable: true,
     setHeaders: (reply) => void reply.headers(PROTECTION),
   });
-  app.get('/graphql', async (request, reply) => {
-    const page = await pageFor(deps, request);
-    return reply
-      .headers({ ...PROTECTION, 'cache-control': 'no-store' })
-      .type('text/html; charset=utf-8')
-      .send(renderPage(template, page));
+  app.route({
+    ...route,
+    handler: async (request, reply) => {
+      const page = await pageFor(deps, request);
+      return reply
+        .headers({ ...PROTECTION, 'cache-control': 'no-store' })
+        .type('text/html; charset=utf-8')
+        .send(renderPage(template, page));
+    },
   });
 }
 

@@ -16,7 +16,12 @@ type Options = {
 
 /** Asks this page's own server, and shows each answer to `onAnswer`, too. */
 export function createFetcher({ headers, onAnswer }: Options): Fetcher {
-  const send = createGraphiQLFetcher({ url: '/graphql', enableIncrementalDelivery: false });
+  const send = createGraphiQLFetcher({
+    url: '/graphql',
+    // Its connection_init carries the headers of the tab.
+    subscriptionUrl: new URL('/graphql', location.href).href.replace(/^http/, 'ws'),
+    enableIncrementalDelivery: false,
+  });
   return async (params, options) => {
     if (params.operationName === 'IntrospectionQuery') {
       const asked = { ...options, headers: options?.headers ?? headers };
@@ -24,10 +29,14 @@ export function createFetcher({ headers, onAnswer }: Options): Fetcher {
       return hasCredential(asked.headers) ? send(params, asked) : NO_KEY;
     }
     const answer = await send({ ...params, operationName: nameIn(params) }, options);
-    onAnswer(answer);
+    if (!isStream(answer)) onAnswer(answer);
     return answer;
   };
 }
+
+/** What a subscription is answered with: many results, none of which fills in the next step. */
+const isStream = (answer: object): boolean =>
+  Symbol.asyncIterator in answer || 'subscribe' in answer;
 
 /** GraphiQL reads a new text a moment later than it shows it, and until then names the old one. */
 function nameIn({ query, operationName }: FetcherParams): string | undefined {

@@ -1,5 +1,5 @@
 import type { Resolvers } from '../../generated/graphql.ts';
-import { cursorText, listEvents } from '../../kernel/feed.ts';
+import { cursorText, listEvents, readTypes, type StoredEvent } from '../../kernel/feed.ts';
 import type { MemberId } from '../../kernel/ids.ts';
 import { requireMember } from '../../members/index.ts';
 import { ownProgram } from '../loaders.ts';
@@ -18,5 +18,12 @@ export const eventResolvers = {
     },
   },
   Mutation: {},
+  Subscription: {
+    events: {
+      subscribe: (_, { types }, { live, caller }) =>
+        live.listen({ programId: ownProgram(caller), types: readTypes(types) }),
+      resolve: (event: StoredEvent) => event,
+    },
+  },
   Event: { id: (event) => cursorText(event) },
 } satisfies Resolvers;

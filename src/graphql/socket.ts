@@ -1,0 +1,158 @@
+/**
+ * Subscriptions, by the protocol of graphql-ws on the URL of everything else. They pass by Apollo,
+ * so what that does for a request is done here: who asks, what it may cost, what is said of errors.
+ */
+import websocket, { type WebSocket } from '@fastify/websocket';
+import type { FastifyInstance, RouteOptions } from 'fastify';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  parse,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import type { SubscribePayload } from 'graphql-ws';
+import { makeHandler } from 'graphql-ws/use/@fastify/websocket';
+import type { Deps } from '../deps.ts';
+import { badInput } from '../kernel/errors.ts';
+import { authenticate, type Caller } from '../programs/index.ts';
+import { authorise } from './authorise.ts';
+import type { Context } from './context.ts';
+import { syntaxMessage, validationMessage, variableFaults } from './discretion.ts';
+import { type Fault, faultOf } from './errors.ts';
+import { costOf, limits, MAX_COST, MAX_TOKENS } from './limits.ts';
+import type { LiveFeeds } from './live.ts';
+import { makeLoaders } from './loaders.ts';
+
+const MAX_MESSAGE_BYTES = 64 * 1024;
+const MAX_SUBSCRIPTIONS = 20;
+const INIT_PATIENCE_MS = 3_000;
+const KEEP_ALIVE_MS = 12_000;
+// A key that is revoked, or a token that runs out, ends what was begun with it.
+const CHECK_EVERY_MS = 2_000;
+// The protocol's own number for a credential that is missing or not in force.
+const UNAUTHORIZED = 4401;
+
+type Serving = { deps: Deps; schema: GraphQLSchema; live: LiveFeeds };
+type Extra = { socket: WebSocket; caller?: Caller; address: string; requestId: string };
+
+/** Before any route. A message of any size would be held in memory before it is looked at. */
+export async function acceptSockets(app: FastifyInstance): Promise<void> {
+  await app.register(websocket, { options: { maxPayload: MAX_MESSAGE_BYTES } });
+}
+
+/** What a GET of /graphql does when it asks for a WebSocket. */
+export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHandler']> {
+  const { deps, schema } = serving;
+  return makeHandler<Record<string, unknown>, Partial<Extra>>(
+    {
+      schema,
+      connectionInitWaitTimeout: INIT_PATIENCE_MS,
+      onConnect: async ({ connectionParams, extra }) => {
+        const header = credentialIn(connectionParams);
+        Object.assign(extra, { address: extra.request.ip, requestId: extra.request.id });
+        extra.caller = await admitted(deps, { header, socket: extra.socket });
+        if (extra.caller) checkAgain(deps, { header, socket: extra.socket });
+        return extra.caller !== undefined;
+      },
+      onSubscribe: ({ extra, subscriptions }, ...[, payload]) => {
+        const isFull = Object.keys(subscriptions).length > MAX_SUBSCRIPTIONS;
+        try {
+          if (isFull) throw badInput('id', `at most ${MAX_SUBSCRIPTIONS} subscriptions at once`);
+          return admit(serving, { payload, extra: extra as Extra });
+        } catch (error) {
+          return [presented(error)];
+        }
+      },
+      onError: (...[, , , errors]) => errors.map(presented),
+      onNext: (...[, , , , result]) =>
+        result.errors ? { ...result, errors: result.errors.map(presented) } : undefined,
+    },
+    KEEP_ALIVE_MS,
+  );
+}
+
+/** `authorization` of connection_init, in any case of its letters, as a header would be. */
+function credentialIn(params: Record<string, unknown> | undefined): string | undefined {
+  const found = Object.entries(params ?? {}).find(
+    ([name]) => name.toLowerCase() === 'authorization',
+  )?.[1];
+  return typeof found === 'string' ? found : undefined;
+}
+
+type Asking = { header: string | undefined; socket: WebSocket };
+
+/** Undefined, and the socket closed, for a credential that is not in force. */
+async function admitted(deps: Deps, { header, socket }: Asking): Promise<Caller | undefined> {
+  try {
+    return await authenticate(deps, header);
+  } catch (error) {
+    const { code, message } = faultOf(error);
+    if (code === 'INTERNAL_SERVER_ERROR') deps.log.error({ err: error }, 'internal error');
+    if (code === 'UNAUTHENTICATED') socket.close(UNAUTHORIZED, `${code}: ${message}`);
+    else socket.close(1013, code); // "try again later"
+    return undefined;
+  }
+}
+
+function checkAgain(deps: Deps, asking: Asking): void {
+  const timer = setInterval(() => void admitted(deps, asking), CHECK_EVERY_MS);
+  timer.unref();
+  asking.socket.once('close', () => clearInterval(timer));
+}
+
+/** What is to be executed. Throws for whatever a POST of the same document would be refused for. */
+function admit(
+  { deps, schema, live }: Serving,
+  { payload, extra }: { payload: SubscribePayload; extra: Extra },
+): ExecutionArgs {
+  const { caller, address, requestId } = extra;
+  if (!caller) throw new Error('a subscription before its connection was admitted');
+  const document = read(schema, payload.query);
+  const operation = getOperationAST(document, payload.operationName);
+  if (!operation) throw badInput('operationName', 'one of the document');
+  if (operation.operation !== 'subscription')
+    throw badInput('query', 'a subscription: queries and mutations are POSTed to this URL');
+  const variables = payload.variables ?? {};
+  authorise(schema, { caller, document, operation });
+  if (costOf(schema, { document, operation, variables }) > MAX_COST)
+    throw badInput('query', `a cost of at most ${MAX_COST}`);
+  const [fault] = variableFaults(schema, { operation, variables });
+  if (fault) throw asError(fault);
+  const loaders = makeLoaders(deps, caller);
+  const contextValue: Context = { deps, caller, address, requestId, loaders, live };
+  const { operationName } = payload;
+  return { schema, document, contextValue, variableValues: variables, operationName };
+}
+
+function read(schema: GraphQLSchema, query: string): DocumentNode {
+  const document = parsed(query);
+  const [error] = validate(schema, document, [...specifiedRules, ...limits]);
+  if (error)
+    throw asError({
+      code: 'GRAPHQL_VALIDATION_FAILED',
+      message: validationMessage(schema, error),
+    });
+  return document;
+}
+
+function parsed(query: string): DocumentNode {
+  try {
+    return parse(query, { maxTokens: MAX_TOKENS });
+  } catch (error) {
+    const message = syntaxMessage(error as GraphQLError);
+    throw asError({ code: 'GRAPHQL_PARSE_FAILED', message });
+  }
+}
+
+const asError = ({ code, message, field }: Fault) =>
+  new GraphQLError(message, { extensions: { code, ...(field && { field }) } });
+
+/** As clients see it: what carries a code was said on purpose. */
+function presented(error: unknown): GraphQLError {
+  if (error instanceof GraphQLError && error.extensions.code) return error;
+  return asError(faultOf(error));
+}

@@ -1,0 +1,204 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, createClient, type FormattedExecutionResult } from 'graphql-ws';
+import { afterAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { LiveFeeds } from '../../src/graphql/live.ts';
+import { createMemberToken, revokeSecretKey } from '../../src/programs/index.ts';
+import { startApi } from '../support/api.ts';
+import { testDeps } from '../support/database.ts';
+import { aMember, aProgram } from '../support/factories.ts';
+import { until } from '../support/until.ts';
+import { aKey } from '../support/world.ts';
+
+const deps = await testDeps();
+const api = await startApi(deps);
+const { programId, secretKey } = await aProgram(deps);
+const socketUrl = `${api.url.replace('http', 'ws')}/graphql`;
+const clients: Client[] = [];
+afterAll(async () => {
+  for (const client of clients) await client.dispose();
+});
+
+type Message = FormattedExecutionResult<{ events: { id: string; type: string } }>;
+type Heard = { messages: Message[]; closed: { code: number; reason: string } | undefined };
+
+/** Subscribes, and keeps what arrives. `credential` is what connection_init says, if anything. */
+function listen(
+  credential: string | undefined,
+  query = 'subscription { events { id type memberId data at } }',
+  variables: Record<string, unknown> = {},
+): Heard & { leave(): void } {
+  const heard: Heard = { messages: [], closed: undefined };
+  const client = createClient({
+    url: socketUrl,
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+    lazy: true,
+    connectionParams: credential === undefined ? {} : { authorization: credential },
+    on: {
+      closed: (event) => {
+        const { code, reason } = event as { code: number; reason: string };
+        heard.closed = { code, reason };
+      },
+    },
+  });
+  clients.push(client);
+  const leave = client.subscribe<Message['data']>(
+    { query, variables },
+    {
+      next: (message) => void heard.messages.push(message as Message),
+      error: (errors) =>
+        Array.isArray(errors) && heard.messages.push({ errors: errors as Message['errors'] }),
+      complete: () => {},
+    },
+  );
+  return Object.assign(heard, { leave });
+}
+
+const typesIn = ({ messages }: Heard) => messages.map(({ data }) => data?.events.type);
+const codesIn = ({ messages }: Heard) =>
+  messages.flatMap(({ errors }) => errors?.map(({ extensions }) => extensions?.code) ?? []);
+
+/** Makes members until the listener hears of one: then it has begun to listen. */
+async function heardFirst(heard: Heard, of = programId): Promise<void> {
+  await until(async () => {
+    await aMember(deps, { programId: of });
+    await sleep(100);
+    return heard.messages.length > 0;
+  });
+}
+
+test('what is committed arrives as it is told by the feed, and only of one’s own program', async () => {
+  const other = await aProgram(deps);
+  const heard = listen(`Bearer ${secretKey}`);
+  const foreign = listen(`Bearer ${other.secretKey}`);
+  await heardFirst(heard);
+  await heardFirst(foreign, other.programId);
+  const member = await aMember(deps, { programId });
+  await until(() => heard.messages.some(({ data }) => Object(data?.events).memberId === member.id));
+  const { events } = await api.data(secretKey, '{ events(first: 200) { nodes { id } } }');
+  const known = events.nodes.map(({ id }: { id: string }) => id);
+  const ids = heard.messages.map(({ data }) => data?.events.id);
+  expect(known.slice(known.indexOf(ids[0]))).toEqual(ids);
+  expect(known).not.toContain(foreign.messages[0]?.data?.events.id);
+});
+
+test('only the types that were asked for arrive', async () => {
+  const all = listen(`Bearer ${secretKey}`);
+  const some = listen(
+    `Bearer ${secretKey}`,
+    'subscription ($types: [String!]) { events(types: $types) { type } }',
+    { types: ['points.awarded'] },
+  );
+  await heardFirst(all);
+  const member = await aMember(deps, { programId });
+  const award = `mutation ($id: ID!, $order: String!) { awardPoints(input:
+    { memberId: $id, source: RECEIPT, orderId: $order, amount: 100 }) { __typename } }`;
+  let orders = 0;
+  await until(async () => {
+    await api.data(secretKey, award, { id: member.id, order: `o-${++orders}` });
+    await sleep(50);
+    return some.messages.length > 0;
+  });
+  expect(new Set(typesIn(some))).toEqual(new Set(['points.awarded']));
+  expect(typesIn(all)).toContain('member.created');
+});
+
+test.each([
+  ['none', undefined],
+  ['a malformed one', 'Bearer nonsense'],
+  ['an unknown key', `Bearer flash_sk_${'0'.repeat(32)}_${'A'.repeat(43)}`],
+])('a connection with %s as its credential is closed as UNAUTHENTICATED', async (_, credential) => {
+  const heard = listen(credential);
+  await until(() => heard.closed !== undefined);
+  expect(heard.closed?.code).toBe(4401);
+  expect(heard.closed?.reason).toMatch(/^UNAUTHENTICATED/);
+  expect(heard.messages).toEqual([]);
+});
+
+test('who may not read the ledger may not listen: a member, or a key without its scope', async () => {
+  const member = await aMember(deps, { programId });
+  const token = await createMemberToken(deps, { programId, memberId: member.id, ttlSeconds: 60 });
+  const { secretKey: poolsOnly } = await aKey(deps, { programId, scopes: ['POOLS_READ'] });
+  for (const credential of [token, poolsOnly]) {
+    const heard = listen(`Bearer ${credential}`);
+    await until(() => heard.messages.length > 0);
+    expect(codesIn(heard)).toEqual(['FORBIDDEN']);
+  }
+});
+
+test.each([
+  ['a query', '{ program { id } }', {}, 'BAD_USER_INPUT', 'query'],
+  ['a syntax error', 'subscription {', {}, 'GRAPHQL_PARSE_FAILED', 'Syntax Error'],
+  ['an unknown field', 'subscription { no }', {}, 'GRAPHQL_VALIDATION_FAILED', 'no'],
+  [
+    'an unknown type of event',
+    'subscription { events(types: ["s3cret.word"]) { id } }',
+    {},
+    'BAD_USER_INPUT',
+    'types.0',
+  ],
+  [
+    'a variable of another type',
+    'subscription ($t: [String!]) { events(types: $t) { id } }',
+    { t: [{ s3cret: 1 }] },
+    'BAD_USER_INPUT',
+    't.0',
+  ],
+])(
+  '%s is refused with what was expected, and not with what was sent',
+  async (...[, query, variables, code, named]) => {
+    const heard = listen(`Bearer ${secretKey}`, query, variables);
+    await until(() => heard.messages.length > 0);
+    expect(codesIn(heard)).toEqual([code]);
+    expect(heard.messages[0]?.errors?.[0]?.message).toContain(named);
+    expect(JSON.stringify(heard.messages)).not.toContain('s3cret');
+  },
+);
+
+test('a subscription that is POSTed is told where to go', async () => {
+  const { status, body } = await api.query(secretKey, 'subscription { events { id } }');
+  expect(status).toBe(400);
+  expect(body.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+});
+
+test('a key that is revoked ends what was begun with it', async () => {
+  const { key, secretKey: passing } = await aKey(deps, { programId, scopes: ['LEDGER_READ'] });
+  const heard = listen(`Bearer ${passing}`);
+  await heardFirst(heard);
+  await revokeSecretKey(deps, { programId, id: key.id });
+  await until(() => heard.closed !== undefined);
+  expect(heard.closed?.code).toBe(4401);
+});
+
+test('a program is followed while somebody listens, by one reader, and no longer', async () => {
+  const live = new LiveFeeds(deps);
+  const one = await live.listen({ programId, types: undefined });
+  const two = await live.listen({ programId, types: undefined });
+  expect(live.readers).toBe(1);
+  const waiting = one.next();
+  await aMember(deps, { programId });
+  expect(await waiting).toMatchObject({ done: false, value: { type: 'member.created' } });
+  const blocked = one.next();
+  await one.return?.();
+  expect(await blocked).toEqual({ done: true, value: undefined });
+  expect(live.readers).toBe(1);
+  await two.return?.();
+  expect(live.readers).toBe(0);
+});
+
+test('closing the API closes the sockets, and does not wait for them', async () => {
+  const own = await startApi(deps);
+  const client = createClient({
+    url: `${own.url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+    lazy: false,
+    onNonLazyError: () => {},
+    connectionParams: { authorization: `Bearer ${secretKey}` },
+  });
+  const isClosed = new Promise<void>((resolve) => client.on('closed', () => resolve()));
+  await new Promise<void>((resolve) => client.on('connected', () => resolve()));
+  await own.close();
+  await expect(isClosed).resolves.toBeUndefined();
+});
