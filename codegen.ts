@@ -29,6 +29,7 @@ const mappers: Record<string, string> = {
   SecretKey: '../generated/prisma/client.ts#SecretKey as SecretKeyRow',
   SegmentFacts: '../marketing/index.ts#SegmentFacts as SegmentFactsRow',
   Tier: '../generated/prisma/client.ts#Tier as TierRow',
+  TierChange: '../loyalty/index.ts#TierStep',
   WorkerFailure: '../generated/prisma/client.ts#WorkerFailure as WorkerFailureRow',
 };
 

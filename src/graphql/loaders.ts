@@ -11,7 +11,14 @@ import {
 } from '../coupons/index.ts';
 import type { Deps } from '../deps.ts';
 import type { ProgramId } from '../kernel/ids.ts';
-import { drawsOfSpends, lotsByIds, pointsOfMembers } from '../loyalty/index.ts';
+import {
+  drawsOfSpends,
+  earned12Months,
+  type HistoryPage,
+  lotsByIds,
+  pointsOfMembers,
+  tierHistories,
+} from '../loyalty/index.ts';
 import { membersByIds } from '../members/index.ts';
 import { type Caller, tiersByIds } from '../programs/index.ts';
 
@@ -42,9 +49,11 @@ export function makeLoaders(deps: Deps, caller: Caller) {
     batch: byIds(batchesByIds),
     code: byIds(codesByIds),
     points: byIds(pointsOfMembers),
+    earned: byIds(earned12Months),
     lot: byIds(lotsByIds),
     draws: byIds(drawsOfSpends),
     redemptionOfCode: byIds(redemptionsOfCodes),
+    tierHistory: lazy(() => histories(deps, caller)),
     plaintext: lazy(() => plaintexts(deps, caller)),
   };
 }
@@ -54,6 +63,14 @@ function plaintexts(deps: Deps, caller: Caller): DataLoader<Code, string> {
   const programId = ownProgram(caller);
   const actor = actorOf(caller);
   return new DataLoader((codes) => revealCodes(deps, { programId, codes, actor }), UNREMEMBERED);
+}
+
+function histories(deps: Deps, caller: Caller) {
+  const programId = ownProgram(caller);
+  return new DataLoader(
+    (pages: readonly HistoryPage[]) => tierHistories(deps, { programId, pages }),
+    UNREMEMBERED,
+  );
 }
 
 function lazy<T>(make: () => T): () => T {

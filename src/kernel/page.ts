@@ -16,11 +16,10 @@ export function readPage(args: PageArgs): { take: number; afterId: string | unde
   return { take: args.first + 1, afterId: args.after ? readCursor(args.after) : undefined };
 }
 
+export type NumberedPage = { take: number; afterNumber: bigint | undefined };
+
 /** The same where rows are numbered, as those of the journal are. */
-export function readNumberedPage(args: PageArgs): {
-  take: number;
-  afterNumber: bigint | undefined;
-} {
+export function readNumberedPage(args: PageArgs): NumberedPage {
   const { take } = readPage({ first: args.first });
   return { take, afterNumber: args.after ? readNumber(args.after) : undefined };
 }

@@ -20,7 +20,12 @@ export { type Difference, reconcilePoints } from './reconcile.ts';
 export { refundSpend } from './refund-spend.ts';
 export { type Reversal, type Reverse, reverseAward } from './reverse-award.ts';
 export { type SpendPoints, type Spent, spendPoints } from './spend-points.ts';
-export { earned12Months } from './tier-queries.ts';
+export {
+  earned12Months,
+  type HistoryPage,
+  type TierStep,
+  tierHistories,
+} from './tier-queries.ts';
 export type {
   ConsumptionAllocation,
   LedgerBatch,

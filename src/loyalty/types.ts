@@ -8,6 +8,7 @@ export type {
   PointsSource,
   PurchaseRefund,
   Spend,
+  TierChange,
 } from '../generated/prisma/client.ts';
 
 /** What this room refuses for a business reason. The GraphQL layer maps each to its message. */

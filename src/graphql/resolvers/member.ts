@@ -2,6 +2,7 @@ import type { Resolvers } from '../../generated/graphql.ts';
 import type { Member as MemberRow } from '../../generated/prisma/client.ts';
 import type { MemberId } from '../../kernel/ids.ts';
 import { parse, text } from '../../kernel/input.ts';
+import { readNumberedPage } from '../../kernel/page.ts';
 import { listEntries, listLots } from '../../loyalty/index.ts';
 import { findMember, listMembers, upsertMember } from '../../members/index.ts';
 import type { Context } from '../context.ts';
@@ -41,8 +42,16 @@ export const memberResolvers = {
       listLots(context.deps, pageOf(context, { member, first, after })),
     entries: (member, { first, after }, context) =>
       listEntries(context.deps, pageOf(context, { member, first, after })),
+    earned12Months: async (member, _, { loaders }) =>
+      Number(await loaders.earned().load(member.id)),
+    tierHistory: (member, args, { loaders }) => {
+      const page = { first: args.first as number, after: args.after ?? null };
+      const asked = { ...page, ...readNumberedPage(page), memberId: member.id };
+      return loaders.tierHistory().load(asked);
+    },
     wallet: (member, _, { loaders }) => loaders.wallet().load(member.id),
   },
+  TierChange: { id: (change) => change.id.toString() },
 } satisfies Resolvers;
 
 type PageOfMember = { member: MemberRow; first?: number | null; after?: string | null };
