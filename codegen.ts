@@ -13,9 +13,11 @@ const mappers: Record<string, string> = {
   AwardPointsSuccess: '../loyalty/index.ts#Awarded as AwardedResult',
   Code: '../generated/prisma/client.ts#Code as CodeRow',
   CodeBatch: '../generated/prisma/client.ts#CodeBatch as CodeBatchRow',
+  CodeJob: '../generated/prisma/client.ts#CodeJob as CodeJobRow',
   ConsumptionAllocation:
     '../generated/prisma/client.ts#ConsumptionAllocation as ConsumptionAllocationRow',
   Event: '../kernel/feed.ts#StoredEvent',
+  ImportReport: '../coupons/index.ts#ImportReport as ImportReportResult',
   LedgerBatch: '../generated/prisma/client.ts#LedgerBatch as LedgerBatchRow',
   LedgerEntry: '../generated/prisma/client.ts#LedgerEntry as LedgerEntryRow',
   Spend: '../generated/prisma/client.ts#Spend as SpendRow',

@@ -4,11 +4,13 @@
 -- (`p_owner`).
 CREATE OR REPLACE FUNCTION code_refusal(
   p_code codes, p_pool pools, p_order text, p_caller uuid, p_owner uuid, p_now timestamptz)
-RETURNS text LANGUAGE sql IMMUTABLE AS $$
+RETURNS text LANGUAGE sql STABLE AS $$
   SELECT CASE
     WHEN p_caller IS NOT NULL AND p_code.member_id IS DISTINCT FROM p_caller
       THEN 'CODE_NOT_REDEEMABLE'
     WHEN p_code.id IS NULL THEN 'CODE_UNKNOWN'
+    WHEN p_code.status = 'AVAILABLE' AND NOT is_sealed(p_code.program_id, p_code.batch_id)
+      THEN 'CODE_UNKNOWN'
     WHEN p_code.status = 'AVAILABLE' THEN 'CODE_NOT_ALLOCATED'
     WHEN p_owner IS NOT NULL AND p_code.member_id IS DISTINCT FROM p_owner THEN 'NOT_THE_OWNER'
     WHEN p_code.status = 'REDEEMED' THEN 'CODE_ALREADY_REDEEMED'

@@ -14,7 +14,8 @@ type Arrow = { from: PoolStatus[]; to: PoolStatus; verb: Verb };
  * lock.
  *
  * Locks: POOL.
- * Refusals: none; CONFLICT from any other status, or to activate a pool without a code.
+ * Refusals: none; CONFLICT from any other status, to activate a pool without a code, or while codes
+ * of a job are made or removed.
  * A retry of a move that was made is a CONFLICT, and changes nothing.
  * Events: pool.activated, pool.paused, pool.resumed, pool.archived.
  */
@@ -34,6 +35,7 @@ async function change(deps: Deps, { programId, poolId, ...arrow }: PoolRef & Arr
   const where = { programId_id: { programId, id: poolId } };
   return inTransaction(deps, async (tx) => {
     await lockPool(tx, { programId, poolId });
+    if (arrow.to === 'ACTIVE') await checkIsSealed(tx, { programId, poolId });
     if (arrow.from.includes('DRAFT')) await checkHasCodes(tx, { programId, poolId });
     const { count } = await tx.pool.updateMany({
       where: { programId, id: poolId, status: { in: arrow.from } },
@@ -53,4 +55,18 @@ async function checkHasCodes(tx: Tx, { programId, poolId }: PoolRef) {
   const code = await tx.code.findFirst({ where: { programId, poolId, status: 'AVAILABLE' } });
   if (!code && pool.exhaustion !== 'TOP_UP')
     throw conflict('id: a pool without a code cannot be activated: generate codes first');
+}
+
+/** Claims go by the pool's status alone: none of its codes may be there and not count yet. */
+async function checkIsSealed(tx: Tx, { programId, poolId }: PoolRef) {
+  const unsealed = await tx.codeJob.findFirst({
+    where: {
+      programId,
+      poolId,
+      OR: [{ status: 'RUNNING' }, { status: { not: 'SEALED' }, batches: { some: {} } }],
+    },
+  });
+  if (unsealed?.status === 'RUNNING')
+    throw conflict('id: a job is generating codes for this pool: wait until it is SEALED');
+  if (unsealed) throw conflict("id: a cancelled job's codes are being removed: ask again");
 }

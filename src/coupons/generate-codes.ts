@@ -57,16 +57,21 @@ export function prepareMint(deps: Deps, of: { pool: Pool; count: number; topUp: 
   const place = { programId: pool.programId, poolId: pool.id } as PoolRef;
   const write = async (tx: Tx) => {
     await openBatch(tx, { ...place, batchId, count, prefix, lookupKeys, topUp });
-    let left = count;
-    for (let redraw = 0; left > 0; redraw++) {
-      if (redraw > REDRAWS) throw new Error('the source of randomness repeats itself');
-      left = await drawAndStore(tx, { deps, batchId, pool, count: left });
-    }
+    await mint(tx, { deps, batchId, pool, count });
   };
   return { batchId, write };
 }
 
 type Drawing = { deps: Deps; batchId: BatchId; pool: Pool; count: number };
+
+/** So many codes for an open batch, all distinct. */
+export async function mint(tx: Tx, drawing: Drawing): Promise<void> {
+  let left = drawing.count;
+  for (let redraw = 0; left > 0; redraw++) {
+    if (redraw > REDRAWS) throw new Error('the source of randomness repeats itself');
+    left = await drawAndStore(tx, { ...drawing, count: left });
+  }
+}
 
 /**
  * In chunks, so that the next codes are drawn and sealed while the database stores the last ones.

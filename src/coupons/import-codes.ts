@@ -1,23 +1,20 @@
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
-import type { Keyring } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import { badInput, notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
 import { type BatchId, newId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
-import { canonicalForm, isImportable, MAX_CODE_LENGTH } from './canonical.ts';
+import { canonicalForm } from './canonical.ts';
 import { secretFingerprints } from './fingerprints.ts';
 import {
-  MAX_BATCH,
-  openBatch,
-  type PreparedCode,
-  prepareCodes,
-  storeCodes,
-} from './store-batch.ts';
-import type { CodeBatch, PoolRef } from './types.ts';
-
-const NAMED_ROWS = 20;
+  conflictsWithin,
+  type ImportConflict,
+  type ImportRow,
+  rowsRefused,
+} from './import-rows.ts';
+import { MAX_BATCH, openBatch, prepareCodes, storeCodes } from './store-batch.ts';
+import type { CodeBatch, Pool, PoolRef } from './types.ts';
 
 type Import = PoolRef & { codes: string[]; idempotencyKey?: string | null | undefined };
 
@@ -31,62 +28,72 @@ type Import = PoolRef & { codes: string[]; idempotencyKey?: string | null | unde
  * Events: pool.codes_added.
  */
 export async function importCodes(deps: Deps, args: Import): Promise<CodeBatch> {
-  const { programId, poolId } = args;
+  const { codes, ...of } = args;
   const key = parse(text(200).nullish(), args.idempotencyKey, 'idempotencyKey') ?? undefined;
-  const texts = readTexts(args.codes);
-  const pool = await deps.db.pool.findUnique({
-    where: { programId_id: { programId, id: poolId } },
-  });
+  const list = z.array(z.string()).min(1).max(MAX_BATCH);
+  if (!list.safeParse(codes).success) throw badInput('codes', `a list of 1 to ${MAX_BATCH} codes`);
+  const rows = codes.map((code, i) => ({ row: i + 1, text: code.trim() }));
+  const malformed = conflictsWithin(rows);
+  if (malformed.length > 0) throw rowsRefused(malformed);
+  const pool = await poolOf(deps, of);
+  const { batch, taken } = await importRows(deps, { pool, rows, key, operation: 'importCodes' });
+  if (!batch) throw rowsRefused(taken);
+  return batch;
+}
+
+export async function poolOf(deps: Deps, { programId, poolId }: PoolRef): Promise<Pool> {
+  const where = { programId_id: { programId, id: poolId } };
+  const pool = await deps.db.pool.findUnique({ where });
   if (!pool) throw notFound('poolId', 'pool');
-  const codes = prepareCodes(deps, { programId, poolId, prefix: pool.prefix, texts });
+  return pool;
+}
+
+export type Rows = { pool: Pool; rows: readonly ImportRow[]; key: string | undefined };
+type Imported = { batch: CodeBatch | undefined; taken: ImportConflict[] };
+
+/** Rows that have no conflict with each other: the batch, or those that the program has already. */
+export async function importRows(
+  deps: Deps,
+  { pool, rows, key, operation }: Rows & { operation: string },
+): Promise<Imported> {
+  const place = { programId: pool.programId, poolId: pool.id } as PoolRef;
+  const { programId, poolId } = place;
+  const texts = rows.map((row) => row.text);
+  const codes = prepareCodes(deps, { ...place, prefix: pool.prefix, texts });
   const batchId = newId<BatchId>(deps);
   const { lookupKeys } = deps.config;
-  return inTransaction(deps, async (tx) => {
+  const effect = async (tx: Tx) => {
+    const batch = { ...place, batchId, prefix: pool.prefix, lookupKeys };
+    await openBatch(tx, { ...batch, count: codes.length, topUp: false });
+    const known = await storeCodes(tx, { ...batch, codes });
+    if (known.length > 0) throw new Taken(known.map((i) => rows[i] as ImportRow));
+  };
+  const work = inTransaction(deps, async (tx) => {
     const id = await once(tx, {
       programId,
-      operation: 'importCodes',
+      operation,
       key,
       fingerprints: secretFingerprints(deps, [poolId, ...texts.map(canonicalForm)]),
       resultId: batchId,
-      effect: () =>
-        storeAll(tx, { programId, poolId, batchId, codes, prefix: pool.prefix, lookupKeys }),
+      effect: () => effect(tx),
     });
     return tx.codeBatch.findUniqueOrThrow({ where: { programId_id: { programId, id } } });
   });
+  return work.then(
+    (batch) => ({ batch, taken: [] }),
+    (error: unknown) => {
+      if (error instanceof Taken) return { batch: undefined, taken: error.conflicts };
+      throw error;
+    },
+  );
 }
 
-type Stored = PoolRef & {
-  batchId: BatchId;
-  codes: PreparedCode[];
-  prefix: string;
-  lookupKeys: Keyring;
-};
+/** Rolls the transaction back. */
+class Taken extends Error {
+  readonly conflicts: ImportConflict[];
 
-async function storeAll(tx: Tx, batch: Stored) {
-  await openBatch(tx, { ...batch, count: batch.codes.length, topUp: false });
-  const taken = await storeCodes(tx, batch);
-  if (taken.length > 0) throw rowsRefused(taken, 'codes that the program does not have yet');
-}
-
-function readTexts(codes: string[]): string[] {
-  const list = z.array(z.string()).min(1).max(MAX_BATCH);
-  if (!list.safeParse(codes).success) throw badInput('codes', `a list of 1 to ${MAX_BATCH} codes`);
-  const texts = codes.map((code) => code.trim());
-  const malformed = texts.flatMap((code, i) => (isImportable(code) ? [] : [i]));
-  if (malformed.length > 0)
-    throw rowsRefused(malformed, `4 to ${MAX_CODE_LENGTH} printable characters`);
-  const seen = new Set<string>();
-  const repeated = texts.flatMap((code, i) => {
-    const size = seen.size;
-    return seen.add(canonicalForm(code)).size === size ? [i] : [];
-  });
-  if (repeated.length > 0) throw rowsRefused(repeated, 'codes that differ from every earlier row');
-  return texts;
-}
-
-/** Names rows by number, counted from 1: their text is what must not be repeated. */
-function rowsRefused(positions: number[], expected: string) {
-  const rows = positions.slice(0, NAMED_ROWS).map((position) => position + 1);
-  const more = positions.length > NAMED_ROWS ? ` and ${positions.length - NAMED_ROWS} more` : '';
-  return badInput('codes', `${expected}; rows ${rows.join(', ')}${more} are not`);
+  constructor(rows: readonly ImportRow[]) {
+    super('codes that the program has already');
+    this.conflicts = rows.map(({ row }) => ({ row, problem: 'TAKEN' }));
+  }
 }

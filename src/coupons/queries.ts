@@ -9,9 +9,12 @@ import {
   toConnection,
 } from '../kernel/page.ts';
 import { readCode } from './canonical.ts';
+import { COUNTS } from './sealed.ts';
+import { type CodeRow, toCode } from './sql/code-row.ts';
 import type {
   Code,
   CodeBatch,
+  CodeJob,
   CodeStatus,
   OwnershipConflict,
   Pool,
@@ -20,6 +23,12 @@ import type {
   Redemption,
 } from './types.ts';
 import { lookupHashes } from './vault.ts';
+
+const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+
+/** All that there are in a program, in whatever pool. */
+export const countCodes = (deps: Pick<Deps, 'db'>, { programId }: { programId: ProgramId }) =>
+  deps.db.code.count({ where: { programId, ...COUNTS } });
 
 type Ids = { programId: ProgramId; ids: readonly string[] };
 
@@ -71,10 +80,13 @@ export async function walletsOf(deps: Deps, { programId, ids }: Ids): Promise<Co
   return ids.map((id) => wallets.get(id) ?? []);
 }
 
-/** One statement for any number of pools, answered from an index. */
+/** One statement for any number of pools, answered from indexes: see unsealed_batches.sql. */
 export async function statsOfPools(deps: Deps, { programId, ids }: Ids): Promise<PoolStats[]> {
   const rows = await deps.db.$queryRaw<{ pool_id: string; status: CodeStatus; count: bigint }[]>`
-    SELECT pool_id::text, status::text, count(*) FROM codes
+    SELECT pool_id::text, status::text, count(*) - CASE status WHEN 'AVAILABLE' THEN (
+      SELECT coalesce(sum(u.count), 0) FROM unsealed_batches(${programId}::uuid, pool_id) u)
+      ELSE 0 END AS count
+    FROM codes
     WHERE program_id = ${programId}::uuid AND pool_id = ANY (${[...ids]}::uuid[])
     GROUP BY pool_id, status`;
   const counts = new Map(rows.map((row) => [`${row.pool_id}/${row.status}`, Number(row.count)]));
@@ -107,22 +119,27 @@ export async function listPools(
   return toConnection(rows, args);
 }
 
+const EVERY_STATUS: CodeStatus[] = ['AVAILABLE', 'ALLOCATED', 'REDEEMED', 'REVOKED'];
+
+/** The index has the order within each status, so a page of all is merged from one of each. */
 export async function listCodes(
   deps: Deps,
   args: PageArgs & PoolRef & { status?: CodeStatus | null | undefined },
 ): Promise<Connection<Code>> {
-  const { take, afterId } = readPage(args);
-  const rows = await deps.db.code.findMany({
-    where: {
-      programId: args.programId,
-      poolId: args.poolId,
-      ...(args.status ? { status: args.status } : {}),
-      ...(afterId ? { id: { gt: afterId } } : {}),
-    },
-    orderBy: { id: 'asc' },
-    take,
-  });
-  return toConnection(rows, args);
+  const { take, afterId = FIRST_ID } = readPage(args);
+  const { programId, poolId } = args;
+  const statuses = args.status ? [args.status] : EVERY_STATUS;
+  const rows = await deps.db.$queryRaw<CodeRow[]>`
+    SELECT c.* FROM unnest(${statuses}::code_status[]) AS s(status)
+    CROSS JOIN LATERAL (
+      SELECT * FROM codes
+      WHERE program_id = ${programId}::uuid AND pool_id = ${poolId}::uuid AND status = s.status
+        AND id > ${afterId}::uuid
+        AND batch_id NOT IN (
+          SELECT u.id FROM unsealed_batches(${programId}::uuid, ${poolId}::uuid) u)
+      ORDER BY id LIMIT ${take}) c
+    ORDER BY c.id LIMIT ${take}`;
+  return toConnection(rows.map(toCode), args);
 }
 
 /** By its text, in any spelling. */
@@ -131,7 +148,7 @@ export async function findCode(
   { programId, code }: { programId: ProgramId; code: string },
 ): Promise<Code | null> {
   const hashes = lookupHashes(deps, readCode(code, 'code')).map((hash) => new Uint8Array(hash));
-  return deps.db.code.findFirst({ where: { programId, lookupHash: { in: hashes } } });
+  return deps.db.code.findFirst({ where: { programId, lookupHash: { in: hashes }, ...COUNTS } });
 }
 
 export async function codeById(
@@ -140,7 +157,18 @@ export async function codeById(
 ): Promise<Code | null> {
   const id = parseId(of.id);
   if (!id) return null;
-  return deps.db.code.findUnique({ where: { programId_id: { programId: of.programId, id } } });
+  const where = { programId_id: { programId: of.programId, id }, ...COUNTS };
+  return deps.db.code.findUnique({ where });
+}
+
+/** For whoever started it: how far it is. */
+export async function codeJobById(
+  deps: Deps,
+  of: { programId: ProgramId; id: string },
+): Promise<CodeJob | null> {
+  const id = parseId(of.id);
+  if (!id) return null;
+  return deps.db.codeJob.findUnique({ where: { programId_id: { programId: of.programId, id } } });
 }
 
 /** What an order was given, voided redemptions included, in the order in which it happened. */

@@ -5,6 +5,7 @@ import type { CodeId, ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { appendEvent } from '../kernel/outbox.ts';
 import { lockCode } from './lock-code.ts';
+import { COUNTS } from './sealed.ts';
 import type { Code } from './types.ts';
 
 /**
@@ -24,7 +25,9 @@ export async function revokeCode(
   const reason = parse(text(500), args.reason, 'reason');
   return inTransaction(deps, async (tx) => {
     await lockCode(tx, { programId, codeId: id });
-    const code = await tx.code.findUnique({ where: { programId_id: { programId, id } } });
+    const code = await tx.code.findUnique({
+      where: { programId_id: { programId, id }, ...COUNTS },
+    });
     if (!code) throw notFound('id', 'code');
     if (code.status === 'REVOKED') return code;
     if (code.status === 'REDEEMED') throw conflict('id: a redeemed code cannot be revoked');

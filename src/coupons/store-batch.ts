@@ -2,7 +2,7 @@ import type { Deps } from '../deps.ts';
 import type { Keyring } from '../kernel/crypto.ts';
 import type { Tx } from '../kernel/db.ts';
 import { conflict, unavailable } from '../kernel/errors.ts';
-import { type BatchId, type CodeId, newIds } from '../kernel/ids.ts';
+import { type BatchId, type CodeId, type JobId, newIds } from '../kernel/ids.ts';
 import { lockCodeSpace, lockPoolShared } from '../kernel/locks.ts';
 import { appendEvent } from '../kernel/outbox.ts';
 import { canonicalForm } from './canonical.ts';
@@ -37,40 +37,58 @@ type BatchOf = PoolRef & { batchId: BatchId; count: number };
 /**
  * Opens a batch in a pool that takes new codes now, and leaves the pool's status and the program's
  * code space locked until the transaction ends. Throws CONFLICT where the pool takes none, or not
- * so many.
+ * so many; a job's batches have had their room since the job began.
  */
 export async function openBatch(
   tx: Tx,
-  batch: BatchOf & { topUp: boolean; prefix: string; lookupKeys: Keyring },
+  batch: BatchOf & { topUp: boolean; prefix: string; lookupKeys: Keyring; jobId?: JobId },
 ): Promise<void> {
-  const { programId, poolId, batchId: id, count } = batch;
-  await lockPoolShared(tx, { programId, poolId });
-  await lockCodeSpace(tx, programId);
+  const { programId, poolId, batchId: id, count, jobId } = batch;
+  const pool = await lockForCodes(tx, { programId, poolId });
   await enterLookupKey(tx, batch);
-  const pool = await tx.pool.findUniqueOrThrow({
-    where: { programId_id: { programId, id: poolId } },
-  });
-  const open = batch.topUp ? pool.status === 'ACTIVE' : ['DRAFT', 'PAUSED'].includes(pool.status);
+  const open = batch.topUp ? pool.status === 'ACTIVE' : takesCodes(pool);
   if (!open)
     throw conflict(`poolId: codes are generated in DRAFT and PAUSED, not in ${pool.status}`);
   if (pool.prefix !== batch.prefix) throw unavailable('poolId: the pool was edited: ask again');
-  const room = await roomIn(tx, pool);
-  if (count > room) throw conflict(`count: the pool's maxCodes leaves room for ${room} more codes`);
-  const [{ now } = { now: undefined }] = await tx.$queryRaw<{ now: Date }[]>`
-    SELECT program_now(${programId}::uuid) AS now`;
-  await tx.codeBatch.create({ data: { programId, id, poolId, count, createdAt: now as Date } });
+  if (!jobId) await checkRoom(tx, { pool, count });
+  await tx.$executeRaw`
+    INSERT INTO code_batches (program_id, id, pool_id, count, job_id, created_at)
+    VALUES (${programId}::uuid, ${id}::uuid, ${poolId}::uuid, ${count}, ${jobId ?? null}::uuid,
+      program_now(${programId}::uuid))`;
+  if (jobId) return; // its codes are told of when they count
   const data = { poolId, batchId: id, count };
   await appendEvent(tx, { programId, type: 'pool.codes_added', data });
 }
 
-/** How many codes `maxCodes` still allows; a batch counts with all that it ever made. */
+/** Keeps the pool in its status, and every other list of new codes of the program away. */
+export async function lockForCodes(tx: Tx, { programId, poolId }: PoolRef): Promise<Pool> {
+  await lockPoolShared(tx, { programId, poolId });
+  await lockCodeSpace(tx, programId);
+  return tx.pool.findUniqueOrThrow({ where: { programId_id: { programId, id: poolId } } });
+}
+
+export const takesCodes = ({ status }: Pool): boolean => status === 'DRAFT' || status === 'PAUSED';
+
+/** Throws CONFLICT when `maxCodes` leaves no room for so many. */
+export async function checkRoom(tx: Tx, { pool, count }: { pool: Pool; count: number }) {
+  const room = await roomIn(tx, pool);
+  if (count > room) throw conflict(`count: the pool's maxCodes leaves room for ${room} more codes`);
+}
+
+/**
+ * How many codes `maxCodes` still allows. A batch counts with all that it ever made, a job with all
+ * that it is to make, and one that was given up with nothing.
+ */
 export async function roomIn(tx: Tx, pool: Pool): Promise<number> {
   if (pool.maxCodes === null) return Number.MAX_SAFE_INTEGER;
-  const made = await tx.codeBatch.aggregate({
-    where: { programId: pool.programId, poolId: pool.id },
-    _sum: { count: true },
-  });
-  return pool.maxCodes - (made._sum.count ?? 0);
+  const [row] = await tx.$queryRaw<{ made: bigint }[]>`
+    SELECT coalesce((SELECT sum(b.count) FROM code_batches b
+        WHERE b.program_id = ${pool.programId}::uuid AND b.pool_id = ${pool.id}::uuid
+          AND b.job_id IS NULL), 0)
+      + coalesce((SELECT sum(j.count) FROM code_jobs j
+        WHERE j.program_id = ${pool.programId}::uuid AND j.pool_id = ${pool.id}::uuid
+          AND j.status IN ('RUNNING', 'SEALED')), 0) AS made`;
+  return pool.maxCodes - Number(row?.made);
 }
 
 /**

@@ -1,12 +1,14 @@
-import type { MemberId, PoolId, ProgramId } from '../kernel/ids.ts';
+import type { JobId, MemberId, PoolId, ProgramId } from '../kernel/ids.ts';
 
 export type {
   Code,
   CodeBatch,
+  CodeJob,
   CodeStatus,
   DiscountKind,
   ExhaustionPolicy,
   OwnershipConflict,
+  JobStatus,
   Pool,
   PoolStatus,
   Redemption,
@@ -44,3 +46,7 @@ export type Asker =
   | { kind: 'member'; memberId: MemberId; address: string };
 
 export type PoolRef = { programId: ProgramId; poolId: PoolId };
+export type JobRef = { programId: ProgramId; jobId: JobId };
+
+/** The name of a job in the fleet. */
+export const CODE_JOB = 'generate_codes';

@@ -65,6 +65,8 @@ export const access: Table = {
     program: orMember(needs('PROGRAM_READ')),
     ...each(needs('POOLS_READ'), 'pool', 'pools', 'code', 'findCode', 'order'),
     ...each(needs('MEMBERS_READ'), 'member', 'members', 'ownershipConflicts'),
+    codeJob: ofPool,
+    ...each(needs('MEMBERS_READ'), 'member', 'members'),
     secretKeys: needs('KEYS_WRITE'),
     quotePoints: orMember(needs('LEDGER_READ', 'POINTS_AWARD')),
     ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile', 'events'),
@@ -88,6 +90,9 @@ export const access: Table = {
       'archivePool',
       'generateCodes',
       'importCodes',
+      'importCsv',
+      'generateCodesJob',
+      'cancelCodeJob',
     ),
     claimCode: orMember(needs('CODES_CLAIM')),
     ...each(orMember(needs('CODES_REDEEM')), 'reserveCode', 'releaseCode', 'redeemCode'),
@@ -165,6 +170,9 @@ export const access: Table = {
   PoolStats: each(ofPool, 'generated', 'available', 'allocated', 'redeemed', 'revoked'),
   PoolConnection: each(ofPool, 'nodes', 'pageInfo'),
   CodeBatch: each(ofPool, 'id', 'pool', 'count', 'createdAt'),
+  CodeJob: each(ofPool, 'id', 'pool', 'count', 'done', 'status', 'createdAt'),
+  ImportReport: each(ofPool, 'rows', 'conflicts', 'batch'),
+  ImportConflict: each(ofPool, 'row', 'problem', 'sameAs'),
   Code: {
     ...each(
       reached,

@@ -8,6 +8,7 @@ export type SecretKeyId = Id<'secretKey'>;
 export type MemberId = Id<'member'>;
 export type PoolId = Id<'pool'>;
 export type BatchId = Id<'batch'>;
+export type JobId = Id<'job'>;
 export type CodeId = Id<'code'>;
 export type RedemptionId = Id<'redemption'>;
 export type RevocationId = Id<'revocation'>;

@@ -1,4 +1,4 @@
-import { reconcileCodes } from '../coupons/index.ts';
+import { countCodes, reconcileCodes } from '../coupons/index.ts';
 import type { Deps } from '../deps.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { type Difference, reconcilePoints } from '../loyalty/index.ts';
@@ -22,7 +22,7 @@ export async function reconcile(
   const [members, batches, codes, ...found] = await Promise.all([
     deps.db.member.count({ where }),
     deps.db.ledgerBatch.count({ where }),
-    deps.db.code.count({ where }),
+    countCodes(deps, { programId }),
     ...checks.map((check) => check(deps, { programId })),
   ]);
   return { members, batches, codes, differences: found.flat() };

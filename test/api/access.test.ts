@@ -35,6 +35,8 @@ function variablesFor(field: RootField['field'], of: World): Variables {
     voidRedemption: of.redemption.id,
     revokeSecretKey: of.spare.id,
     member: of.member.id,
+    codeJob: of.job.id,
+    cancelCodeJob: of.job.id,
   };
   return variablesOf(field, {
     ...(field.name === 'code' || field.args[0]?.name === 'id'
@@ -44,6 +46,7 @@ function variablesFor(field: RootField['field'], of: World): Variables {
     orderId: of.orderId,
     code: of.plaintext,
     codes: ['IMPORTED-1'],
+    csv: 'IMPORTED-2',
     currency: 'USD',
     timeZone: 'UTC',
     scopes: ['KEYS_WRITE'],

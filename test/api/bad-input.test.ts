@@ -91,6 +91,9 @@ const valid: Record<string, Variables> = {
   archivePool: { id: world.pool.id },
   generateCodes: { poolId: world.draft.id, count: 1, idempotencyKey: 'k' },
   importCodes: { poolId: world.draft.id, codes: ['IMPORT-1'], idempotencyKey: 'k' },
+  importCsv: { poolId: world.draft.id, csv: 'IMPORT-2', dryRun: false, idempotencyKey: 'k' },
+  generateCodesJob: { poolId: world.draft.id, count: 1, idempotencyKey: 'k' },
+  cancelCodeJob: { id: world.job.id },
   claimCode: { input: { poolId: world.pool.id, memberId: world.member.id, claimKey: 'k' } },
   reserveCode: { input: { ...order, ttlSeconds: 60, memberId: world.member.id } },
   releaseCode: order,
@@ -138,6 +141,9 @@ const valid: Record<string, Variables> = {
 
 /** Somebody who owns no code: an answer, not a mistake. */
 const anybody = ['reserveCode input.memberId', 'redeemCode input.memberId'];
+
+/** A wrong row of a file is reported by its number, in an answer that imports nothing. */
+const reported = ['importCsv csv'];
 
 type Leaf = { path: (string | number)[]; type: GraphQLInputType; value: unknown };
 
@@ -258,6 +264,7 @@ describe.each(Object.keys(valid))('%s', (name) => {
     for (const leaf of leaves) {
       const type = nameOf(leaf.type);
       if (isList(leaf.type) || (type !== 'String' && type !== 'ID')) continue;
+      if (reported.includes(`${name} ${leaf.path.join('.')}`)) continue;
       const expected = type === 'ID' ? { status: 404, code: 'NOT_FOUND' } : bad;
       await refuses(withValue(variables, leaf, text), expected);
     }
@@ -281,6 +288,7 @@ describe.each(Object.keys(valid))('%s', (name) => {
       revokeSecretKey: foreign.spare.id,
       voidRedemption: foreign.redemption.id,
       revokeCode: foreign.code.id,
+      cancelCodeJob: foreign.job.id,
       refundSpend: theirSpend,
     };
     for (const leaf of leaves.filter((one) => nameOf(one.type) === 'ID')) {

@@ -1,6 +1,6 @@
 /** A program with one of everything, for tests that go through the API. */
 
-import { claimCode, redeemCode } from '../../src/coupons/index.ts';
+import { claimCode, generateCodesJob, redeemCode } from '../../src/coupons/index.ts';
 import type { Deps } from '../../src/deps.ts';
 import type { ProgramId } from '../../src/kernel/ids.ts';
 import { createMemberToken, createSecretKey, type Scope } from '../../src/programs/index.ts';
@@ -14,6 +14,8 @@ export async function aWorld(deps: Deps) {
   const member = await aMember(deps, { programId, email, emailVerified: true });
   const pool = await aPool(deps, { programId, codes: 5, input: { perMemberLimit: 3 } });
   const draft = await aPool(deps, { programId, codes: 2, draft: true });
+  const growing = await aPool(deps, { programId, codes: 0, draft: true });
+  const job = await generateCodesJob(deps, { programId, poolId: growing.id, count: 10 });
   const claim = { programId, poolId: pool.id, memberId: member.id, actor: 'key:test' } as const;
   const claimed = await claimCode(deps, { ...claim, claimKey: 'first' });
   const spent = await claimCode(deps, { ...claim, claimKey: 'second' });
@@ -36,6 +38,7 @@ export async function aWorld(deps: Deps) {
     email,
     pool,
     draft,
+    job,
     code: claimed.code,
     plaintext: claimed.plaintext,
     spent: spent.code,

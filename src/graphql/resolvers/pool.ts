@@ -1,9 +1,13 @@
 import {
   activatePool,
   archivePool,
+  cancelCodeJob,
+  codeJobById,
   createPool,
   generateCodes,
+  generateCodesJob,
   importCodes,
+  importCsv,
   listCodes,
   listPools,
   type PoolRef,
@@ -12,7 +16,7 @@ import {
   updatePool,
 } from '../../coupons/index.ts';
 import type { Resolvers } from '../../generated/graphql.ts';
-import { type PoolId, parseId } from '../../kernel/ids.ts';
+import { type JobId, type PoolId, parseId } from '../../kernel/ids.ts';
 import type { Context } from '../context.ts';
 import { ownProgram } from '../loaders.ts';
 import { idOf } from './input.ts';
@@ -35,6 +39,8 @@ export const poolResolvers = {
         first: first as number,
         after: after ?? null,
       }),
+    codeJob: (_, { id }, { deps, caller }) =>
+      codeJobById(deps, { programId: ownProgram(caller), id }),
   },
   Mutation: {
     createPool: (_, args, { deps, caller }) =>
@@ -49,6 +55,15 @@ export const poolResolvers = {
       generateCodes(context.deps, { ...refOf(context, poolId, 'poolId'), ...args }),
     importCodes: (_, { poolId, ...args }, context) =>
       importCodes(context.deps, { ...refOf(context, poolId, 'poolId'), ...args }),
+    importCsv: (_, { poolId, ...args }, context) =>
+      importCsv(context.deps, { ...refOf(context, poolId, 'poolId'), ...args }),
+    generateCodesJob: (_, { poolId, ...args }, context) =>
+      generateCodesJob(context.deps, { ...refOf(context, poolId, 'poolId'), ...args }),
+    cancelCodeJob: (_, { id }, { deps, caller }) =>
+      cancelCodeJob(deps, {
+        programId: ownProgram(caller),
+        jobId: idOf<JobId>(id, { field: 'id', what: 'job' }),
+      }),
   },
   Pool: {
     discountValue: (pool) => Number(pool.discountValue),
@@ -68,6 +83,7 @@ export const poolResolvers = {
       }),
   },
   CodeBatch: { pool: (batch, _, context) => poolOf(context, batch.poolId) },
+  CodeJob: { pool: (job, _, context) => poolOf(context, job.poolId) },
 } satisfies Resolvers;
 
 /** Of a row that a foreign key binds to its pool. */

@@ -1,0 +1,115 @@
+/** The database as the last line of campaigns, large jobs and ownership: see test/coupons. */
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cancelCodeJob, generateCodesJob, pausePool, runCodeJob } from '../../src/coupons/index.ts';
+import type { JobId, PoolId } from '../../src/kernel/ids.ts';
+import { testDeps } from '../support/database.ts';
+import { ALL_RULES, roomOfRule } from '../support/rules.ts';
+import { openShop } from '../support/shop.ts';
+import { unchanged } from '../support/unchanged.ts';
+
+const deps = await testDeps();
+const shop = await openShop(deps);
+const client = new pg.Client({ connectionString: deps.config.databaseUrl });
+afterAll(() => client.end());
+
+/** What the statements below speak of, by name. */
+const ids: Record<string, string> = { program: shop.programId };
+
+beforeAll(async () => {
+  await client.connect();
+  const { programId } = shop;
+  const live = await shop.pool(2);
+  const [ann, bob] = [await shop.member(), await shop.member()];
+  const held = await shop.claimed(live.id, { memberId: ann.id });
+  const free = await deps.db.code.findFirstOrThrow({ where: { status: 'AVAILABLE' } });
+  const start = async (poolId: PoolId) =>
+    (await generateCodesJob(deps, { programId, poolId, count: 4 })).id as JobId;
+  const paused = await shop.pool(1);
+  await pausePool(deps, { programId, poolId: paused.id });
+  const job = await start(paused.id);
+  let batches = 1;
+  const mayGoOn = () => batches-- > 0;
+  await runCodeJob(deps, { programId, jobId: job, batchSize: 2, mayGoOn });
+  const hidden = await deps.db.code.findFirstOrThrow({ where: { batch: { jobId: job } } });
+  const ended = await start((await shop.draft(0)).id);
+  await cancelCodeJob(deps, { programId, jobId: ended });
+  Object.assign(ids, {
+    live: live.id,
+    paused: paused.id,
+    ann: ann.id,
+    bob: bob.id,
+    held: held.code.id,
+    free: free.id,
+    hidden: hidden.id,
+    job,
+    ended,
+  });
+  await client.query(
+    `INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
+     VALUES ($1, $2, $3, $4, now())`,
+    [programId, held.code.id, ann.id, bob.id],
+  );
+});
+
+const set = (table: string, id: string, text: string) =>
+  `UPDATE ${table} SET ${text} WHERE program_id = :program AND id = :${id}`;
+const job = (values: string) => `
+  INSERT INTO code_jobs (program_id, id, pool_id, count, done, status, created_at)
+  VALUES (:program, gen_random_uuid(), ${values}, now())`;
+const rivalry = (values: string) => `
+  INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
+  VALUES (:program, ${values}, now())`;
+
+/** By the name of the rule, what it is to refuse. */
+const violations: Record<string, string[]> = {
+  code_jobs_counts: [
+    job(`:paused, 0, 0, 'CANCELLED'`),
+    job(`:paused, 5000001, 0, 'CANCELLED'`),
+    set('code_jobs', 'job', 'done = -1'),
+    set('code_jobs', 'job', 'done = count + 1'),
+    set('code_jobs', 'job', `status = 'SEALED'`),
+  ],
+  code_jobs_one_running: [job(`:paused, 5, 0, 'RUNNING'`)],
+  code_jobs_end_once: [
+    set('code_jobs', 'ended', `status = 'RUNNING'`),
+    set('code_jobs', 'ended', 'done = done + 1'),
+    set('code_jobs', 'job', 'count = 100'),
+    set('code_jobs', 'job', 'pool_id = :live'),
+  ],
+  code_jobs_in_open_pool: [job(`:live, 5, 0, 'RUNNING'`)],
+  code_jobs_sealed_before_issue: [set('pools', 'paused', `status = 'ACTIVE'`)],
+  code_jobs_sealed_before_revoke: [
+    set('codes', 'hidden', `status = 'REVOKED', revoked_at = now(), revoke_reason = 'x'`),
+  ],
+  ownership_conflicts_of_two: [rivalry(':free, :ann, :ann')],
+  ownership_conflicts_program_id_code_id_other_id_key: [rivalry(':held, :ann, :bob')],
+  ownership_conflicts_kept: [
+    'DELETE FROM ownership_conflicts WHERE program_id = :program',
+    'UPDATE ownership_conflicts SET owner_id = :bob WHERE program_id = :program',
+  ],
+  codes_replaced_when_revoked: [set('codes', 'held', 'replaced_by_id = :free')],
+};
+
+const cases = Object.entries(violations).flatMap(([rule, statements]) =>
+  statements.map((sql) => [rule, sql] as const),
+);
+
+test.each(cases)('%s refuses: %s', async (rule, statement) => {
+  const sql = statement.replace(/(?<!:):([a-z]+)\b/g, (text, name) =>
+    ids[name] ? `'${ids[name]}'::uuid` : text,
+  );
+  const error = await unchanged(deps.db, () =>
+    client.query(sql).then(
+      () => ({ constraint: 'it was not refused', message: sql }),
+      (thrown: pg.DatabaseError) => thrown,
+    ),
+  );
+  expect(error.constraint ?? error.message).toBe(rule);
+});
+
+test('every rule of the room is tried here', async () => {
+  const { rows } = await client.query<{ name: string }>(ALL_RULES);
+  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'marketing');
+  expect(names.filter((name) => !(name in violations))).toEqual([]);
+});
