@@ -7,6 +7,7 @@ import { claim, taps } from './lines/claim.ts';
 import { drained, sizes, snapshot } from './lines/flat.ts';
 import { crowds, oldLots } from './lines/flat-points.ts';
 import { generating } from './lines/generate.ts';
+import { job } from './lines/job.ts';
 import type { Line } from './lines/line.ts';
 import { lists } from './lines/lists.ts';
 import { memory } from './lines/memory.ts';
@@ -16,7 +17,7 @@ import { type Options, readOptions } from './options.ts';
 import { machine, type Result, report } from './report.ts';
 import { openWorld } from './world.ts';
 
-const OF_CODES = [claim, taps, redeem, generating, lists, sizes, drained, snapshot];
+const OF_CODES = [claim, taps, redeem, generating, job, lists, sizes, drained, snapshot];
 const OF_POINTS = [award, spend, crowds, oldLots];
 const LINES: Line[] = [...OF_CODES, ...OF_POINTS, advisor, memory];
 

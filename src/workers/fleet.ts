@@ -1,16 +1,14 @@
 import { Logger, parseCronItems, run } from 'graphile-worker';
 import pg from 'pg';
 import type { Deps } from '../deps.ts';
-import type { ProgramId } from '../kernel/ids.ts';
-import { jobs } from './jobs.ts';
+import { type JobOf, jobs } from './jobs.ts';
 
 const CONCURRENCY = 4;
 const EVERY_MINUTE = '* * * * *';
 
+const everyMinute = Object.keys(jobs).filter((name) => jobs[name]?.everyMinute);
 const crontab = parseCronItems(
-  Object.entries(jobs)
-    .filter(([, job]) => job.everyMinute)
-    .map(([task]) => ({ task, match: EVERY_MINUTE, options: { backfillPeriod: 0 } })),
+  everyMinute.map((task) => ({ task, match: EVERY_MINUTE, options: { backfillPeriod: 0 } })),
 );
 
 /** Starts this process's share of the fleet; any number of processes may run one. */
@@ -29,7 +27,7 @@ export async function startWorkers(deps: Deps): Promise<{ stop(): Promise<void> 
     taskList: taskList(deps, stopping.signal),
   });
   // What was missed while nobody worked need not wait for the next full minute.
-  await runner.addJob('wake_programs', {}, { jobKey: 'wake_programs' });
+  for (const name of everyMinute) await runner.addJob(name, {}, { jobKey: name });
   return {
     stop: async () => {
       stopping.abort();
@@ -47,8 +45,8 @@ function taskList(deps: Deps, signal: AbortSignal) {
   const entries = Object.entries(jobs).map(([name, job]) => [
     name,
     async (payload: unknown) => {
-      const { programId } = payload as { programId?: ProgramId };
-      await job.run(deps, { programId, signal }).catch((error: unknown) => {
+      const { programId, id } = payload as Omit<JobOf, 'signal'>;
+      await job.run(deps, { programId, id, signal }).catch((error: unknown) => {
         if (!signal.aborted) deps.log.error({ err: error, job: name, programId }, 'a job failed');
       });
     },

@@ -8,18 +8,35 @@ import type { Deps } from '../deps.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { leaseEnd } from '../kernel/lease.ts';
 import { getProgram, programNow } from '../programs/index.ts';
+import { background, wakeBackground, workOn } from './background.ts';
 import { retryFailures, workDays } from './daily-work.ts';
 import { atWork, WORK } from './lease.ts';
 import { runWorker } from './run-worker.ts';
 
-type JobOf = { programId: ProgramId | undefined; signal: AbortSignal };
+export type JobOf = {
+  programId: ProgramId | undefined;
+  /** The row that it is about. */
+  id: string | undefined;
+  signal: AbortSignal;
+};
 export type Job = { everyMinute?: true; run(deps: Deps, of: JobOf): Promise<void> };
 
 export const jobs: Record<string, Job> = {
   wake_programs: { everyMinute: true, run: wakePrograms },
   work_program: { run: workProgram },
   top_up_pools: { everyMinute: true, run: topUpAll },
+  wake_background: { everyMinute: true, run: wakeBackground },
+  ...Object.fromEntries(Object.keys(background).map((task) => [task, jobOnRow(task)])),
 };
+
+function jobOnRow(task: string): Job {
+  return {
+    run: async (deps, { programId, id, signal }) => {
+      if (!programId || !id) throw new Error('a job of nothing');
+      await workOn(deps, { task, programId, id, signal });
+    },
+  };
+}
 
 type Wake = { programId: ProgramId; at: Date };
 
