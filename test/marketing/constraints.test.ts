@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cancelCodeJob, generateCodesJob, pausePool, runCodeJob } from '../../src/coupons/index.ts';
 import type { JobId, PoolId } from '../../src/kernel/ids.ts';
 import { testDeps } from '../support/database.ts';
+import { aCampaign, issue } from '../support/recipients.ts';
 import { ALL_RULES, roomOfRule } from '../support/rules.ts';
 import { openShop } from '../support/shop.ts';
 import { unchanged } from '../support/unchanged.ts';
@@ -34,7 +35,15 @@ beforeAll(async () => {
   const hidden = await deps.db.code.findFirstOrThrow({ where: { batch: { jobId: job } } });
   const ended = await start((await shop.draft(0)).id);
   await cancelCodeJob(deps, { programId, jobId: ended });
+  const given = await shop.pool(2);
+  const recipients = [{ memberId: ann.id }, { email: 'guest@shop.example' }, { memberId: bob.id }];
+  const campaign = await aCampaign(deps, { programId, poolId: given.id, recipients });
+  const [issued, guest] = campaign.recipients;
+  await issue(deps, { programId, poolId: given.id, recipientId: issued as string });
   Object.assign(ids, {
+    campaign: campaign.campaignId,
+    issued,
+    guest,
     live: live.id,
     paused: paused.id,
     ann: ann.id,
@@ -57,6 +66,9 @@ const set = (table: string, id: string, text: string) =>
 const job = (values: string) => `
   INSERT INTO code_jobs (program_id, id, pool_id, count, done, status, created_at)
   VALUES (:program, gen_random_uuid(), ${values}, now())`;
+const recipient = (values: string) => `
+  INSERT INTO campaign_recipients (program_id, id, campaign_id, email, member_id)
+  VALUES (:program, gen_random_uuid(), :campaign, ${values})`;
 const rivalry = (values: string) => `
   INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
   VALUES (:program, ${values}, now())`;
@@ -88,6 +100,25 @@ const violations: Record<string, string[]> = {
     'DELETE FROM ownership_conflicts WHERE program_id = :program',
     'UPDATE ownership_conflicts SET owner_id = :bob WHERE program_id = :program',
   ],
+  campaigns_name_said: [
+    set('campaigns', 'campaign', `name = ''`),
+    set('campaigns', 'campaign', `name = repeat('x', 201)`),
+  ],
+  campaigns_counts: [
+    set('campaigns', 'campaign', 'issued = -1'),
+    set('campaigns', 'campaign', 'issued = recipients + 1'),
+  ],
+  campaign_recipients_one_way: [recipient('NULL, NULL'), recipient(`'both@shop.example', :bob`)],
+  campaign_recipients_code_or_refusal: [
+    set('campaign_recipients', 'issued', `refusal = 'POOL_EXHAUSTED'`),
+  ],
+  campaign_recipients_code_stays: [
+    set('campaign_recipients', 'issued', 'code_id = NULL'),
+    set('campaign_recipients', 'issued', 'member_id = :bob'),
+    set('campaign_recipients', 'guest', `email = 'other@shop.example'`),
+  ],
+  campaign_recipients_program_id_email_campaign_id_key: [recipient(`'guest@shop.example', NULL`)],
+  campaign_recipients_program_id_member_id_campaign_id_key: [recipient('NULL, :ann')],
   codes_replaced_when_revoked: [set('codes', 'held', 'replaced_by_id = :free')],
 };
 

@@ -346,4 +346,15 @@ export const guards: readonly Guard[] = [
     needs: [ledger('one refundId for two orders, reverse, reverse, commit, commit: one refund')],
   },
   ...outboxGuards,
+  {
+    name: 'pool lock of a job',
+    protects: 'a pool that issues has no job under way: what is begun beside it waits',
+    edits: withoutLock(4),
+    needs: [
+      {
+        file: 'test/race/jobs.test.ts',
+        title: 'begin a job, activate, commit: the pool waits for the job',
+      },
+    ],
+  },
 ];
