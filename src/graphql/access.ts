@@ -66,7 +66,6 @@ export const access: Table = {
     ...each(needs('POOLS_READ'), 'pool', 'pools', 'code', 'findCode', 'order'),
     ...each(needs('MEMBERS_READ'), 'member', 'members', 'ownershipConflicts'),
     codeJob: ofPool,
-    ...each(needs('MEMBERS_READ'), 'member', 'members'),
     secretKeys: needs('KEYS_WRITE'),
     quotePoints: orMember(needs('LEDGER_READ', 'POINTS_AWARD')),
     ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile', 'events'),

@@ -16,7 +16,7 @@ import { runWorker } from './run-worker.ts';
 export type JobOf = {
   programId: ProgramId | undefined;
   /** The row that it is about. */
-  id: string | undefined;
+  id?: string | undefined;
   signal: AbortSignal;
 };
 export type Job = { everyMinute?: true; run(deps: Deps, of: JobOf): Promise<void> };

@@ -6,6 +6,7 @@ import {
   archivePool,
   createPool,
   generateCodes,
+  generateCodesJob,
   importCodes,
   pausePool,
   releaseCode,
@@ -13,10 +14,18 @@ import {
   resumePool,
   revokeCode,
   revokeCodes,
+  runCodeJob,
   updatePool,
   voidRedemption,
 } from '../../src/coupons/index.ts';
-import type { CodeId, MemberId, PoolId, RedemptionId, SpendId } from '../../src/kernel/ids.ts';
+import type {
+  CodeId,
+  JobId,
+  MemberId,
+  PoolId,
+  RedemptionId,
+  SpendId,
+} from '../../src/kernel/ids.ts';
 import { EVENT_TYPES, type EventType } from '../../src/kernel/outbox.ts';
 import { upsertMember } from '../../src/members/index.ts';
 import { testDeps } from '../support/database.ts';
@@ -114,6 +123,13 @@ test('the life of a pool', async () => {
   const list = () => importCodes(deps, { ...of, codes: ['IMPORT-1', 'IMPORT-2'] });
   expect(await toldBy(programId, list)).toMatchObject([{ data: { poolId, count: 2 } }]);
   expect(await toldBy(programId, () => list().catch(() => {}))).toEqual([]);
+  const job = await generateCodesJob(deps, { ...of, count: 4 });
+  const jobId = job.id as JobId;
+  const run = (mayGoOn: () => boolean) => runCodeJob(deps, { programId, jobId, mayGoOn });
+  const sealed = { type: 'pool.codes_added', data: { poolId, jobId, count: 4 } };
+  expect(await toldBy(programId, () => run(() => false))).toEqual([]);
+  expect(await toldBy(programId, () => run(() => true))).toMatchObject([sealed]);
+  expect(await toldBy(programId, () => run(() => true))).toEqual([]);
   for (const [type, move] of [
     ['pool.activated', activatePool],
     ['pool.paused', pausePool],
