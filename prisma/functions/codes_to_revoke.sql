@@ -44,6 +44,7 @@ BEGIN
         AND (c.pool_id, c.status, c.id) <= (v_pool, s.status, v_last)
         AND (p_job.batch_id IS NULL OR c.batch_id = p_job.batch_id)
         AND c.revocation_id IS DISTINCT FROM p_job.id
+        AND c.batch_id NOT IN (SELECT u.id FROM unsealed_batches(p_program, v_pool) u)
       ORDER BY c.pool_id, c.status, c.id LIMIT p_limit) c
     ORDER BY c.id LIMIT p_limit);
   size := cardinality(codes);

@@ -12,6 +12,7 @@ import {
   type RevocationId,
 } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
+import { SEALED } from './sealed.ts';
 
 /** Rows of one transaction: claims and redemptions of these codes wait for no longer than it is. */
 const PAGE = 1_000;
@@ -83,7 +84,7 @@ async function begin(deps: Deps, args: RevokeCodes): Promise<string> {
 async function requireTarget(tx: Tx, { programId, poolId, batchId, campaignId }: RevokeCodes) {
   const of = (id: string) => ({ where: { programId_id: { programId, id } } });
   if (poolId && !(await tx.pool.findUnique(of(poolId)))) throw notFound('input.poolId', 'pool');
-  if (batchId && !(await tx.codeBatch.findUnique(of(batchId))))
+  if (batchId && !(await tx.codeBatch.findFirst({ where: { programId, id: batchId, ...SEALED } })))
     throw notFound('input.batchId', 'batch');
   if (campaignId && !(await tx.campaign.findUnique(of(campaignId))))
     throw notFound('input.campaignId', 'campaign');

@@ -16,12 +16,13 @@ import {
   pausePool,
   resumePool,
   revokeCode,
+  revokeCodes,
   runCodeJob,
   statsOfPools,
   updatePool,
 } from '../../src/coupons/index.ts';
 import { openCode } from '../../src/coupons/vault.ts';
-import type { CodeId, JobId, PoolId } from '../../src/kernel/ids.ts';
+import type { BatchId, CodeId, JobId, PoolId } from '../../src/kernel/ids.ts';
 import { testDeps } from '../support/database.ts';
 import { poolInput, unique } from '../support/factories.ts';
 import { openShop } from '../support/shop.ts';
@@ -81,6 +82,10 @@ test('before it is sealed none of its codes is in a list, a count, a look-up or 
   const revoke = () =>
     revokeCode(deps, { programId, codeId: hidden.id as CodeId, reason: 'a guess' });
   expect(await mistake(deps.db, revoke)).toMatchObject({ code: 'NOT_FOUND' });
+  const many = { programId, reason: 'a guess', replace: false, idempotencyKey: unique('key') };
+  const batchId = hidden.batchId as BatchId;
+  const revokeBatch = () => revokeCodes(deps, { ...many, batchId });
+  expect(await mistake(deps.db, revokeBatch)).toMatchObject({ code: 'NOT_FOUND' });
 
   await run(job.id);
   expect(await statsOf(poolId)).toMatchObject({ generated: 113, available: 113 });
@@ -105,6 +110,17 @@ test('a pool with a running job is neither activated nor resumed, and then it is
     expect((await open(deps, { programId, poolId })).status).toBe('ACTIVE');
     expect((await statsOf(poolId))?.available).toBe(11);
   }
+});
+
+test('a pool is revoked without the codes of a job that is not sealed', async () => {
+  const { id: poolId } = await shop.draft(3);
+  const job = await start(poolId, 110);
+  await run(job.id, 2);
+  const many = { programId, reason: 'a leak', replace: false, idempotencyKey: unique('key') };
+  expect(await revokeCodes(deps, { ...many, poolId })).toMatchObject({ revoked: 3 });
+  expect(await statsOf(poolId)).toMatchObject({ generated: 3, available: 0, revoked: 3 });
+  await run(job.id);
+  expect(await statsOf(poolId)).toMatchObject({ generated: 113, available: 110 });
 });
 
 test('a cancelled job leaves nothing behind, and its pool can be used as before', async () => {

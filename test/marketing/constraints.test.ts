@@ -112,8 +112,8 @@ const violations: Record<string, string[]> = {
   campaign_recipients_code_or_refusal: [
     set('campaign_recipients', 'issued', `refusal = 'POOL_EXHAUSTED'`),
   ],
-  campaign_recipients_code_stays: [
-    set('campaign_recipients', 'issued', 'code_id = NULL'),
+  campaign_recipients_code_stays: [set('campaign_recipients', 'issued', 'code_id = NULL')],
+  campaign_recipients_named_once: [
     set('campaign_recipients', 'issued', 'member_id = :bob'),
     set('campaign_recipients', 'guest', `email = 'other@shop.example'`),
   ],
