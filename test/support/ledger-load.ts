@@ -152,6 +152,14 @@ export async function underLoad(
   expect(load.said).toHaveLength(steps);
 }
 
+/** Lines of the journal that are older than the one before them. */
+const linesOutOfTime = (deps: Deps, programId: ProgramId) =>
+  deps.db.$queryRaw<{ id: bigint }[]>`
+    SELECT id FROM (
+      SELECT id, at, lag(at) OVER (PARTITION BY member_id ORDER BY id) AS before
+      FROM ledger_entries WHERE program_id = ${programId}::uuid) lines
+    WHERE at < before`;
+
 /** Everything that was acknowledged is there, and is the only one of its kind. */
 export async function expectKept(deps: Deps, { programId, said }: Load) {
   const memberId = { in: [...new Set(said.map((one) => one.memberId))] };
@@ -176,6 +184,7 @@ export async function expectKept(deps: Deps, { programId, said }: Load) {
   const expired = { programId, memberId, kind: 'EXPIRE' } as const;
   expect(await deps.db.ledgerEntry.count({ where: expired })).toBeGreaterThan(0);
   expect(await reconcilePoints(deps, { programId })).toEqual([]);
+  expect(await linesOutOfTime(deps, programId)).toEqual([]);
 }
 
 const orThrow = <T extends { ok: true }>(answer: T | Refused): T => {
