@@ -36,6 +36,8 @@ export type Config = {
   trustProxy: boolean | string[];
   /** The language model that speaks for the advisor. None: its rules do. */
   advisor?: AdvisorModel;
+  /** The base of an OTLP collector, to which `/v1/traces` is appended. None: no traces. */
+  traceUrl?: string;
   logLevel: string;
   /** Both servers are ours: set by dev.ts only, never by the environment. */
   embedded: boolean;
@@ -152,6 +154,7 @@ const settings = z.object({
     .string()
     .regex(/^[\x21-\x7e]+$/, 'expected printable ASCII characters without spaces')
     .optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: serverUrl(['http:', 'https:'], 'http://localhost:4318').optional(),
   FLASH_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
 });
 
@@ -226,6 +229,7 @@ export function readConfig(env: Env): Config {
     lookupBudget: data.FLASH_LOOKUP_BUDGET,
     trustProxy: data.FLASH_TRUST_PROXY,
     ...advisorOf(data),
+    ...(data.OTEL_EXPORTER_OTLP_ENDPOINT && { traceUrl: data.OTEL_EXPORTER_OTLP_ENDPOINT }),
     logLevel: data.FLASH_LOG_LEVEL,
     embedded: false,
   };

@@ -10,6 +10,7 @@ import { type Db, openDb } from './kernel/db.ts';
 import { type Logger, openLog } from './kernel/log.ts';
 import { SetupError } from './kernel/setup-error.ts';
 import { type LedgerQueues, openLedgerQueues } from './loyalty/index.ts';
+import { startTracing } from './tracing.ts';
 
 /** Whoever measures something registers it here, and /metrics shows it. */
 export type Metrics = Registry;
@@ -51,7 +52,9 @@ export async function openDeps(
   const redis = openRedis(config.redisUrl, log);
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
+  const stopTracing = startTracing(config);
   const close = async () => {
+    await stopTracing();
     redis.disconnect();
     await db.$disconnect();
   };

@@ -1,5 +1,6 @@
 import { type CallLimit, HotQueue } from '../kernel/coalesce.ts';
 import { type Db, retrying } from '../kernel/db.ts';
+import { traced } from '../kernel/trace.ts';
 import { type ClaimAnswer, type ClaimItem, claimCodesSql } from './sql/claim-codes.ts';
 import { type RedeemAnswer, type RedeemItem, redeemCodesSql } from './sql/redeem-codes.ts';
 
@@ -29,7 +30,9 @@ function claimOperation(db: Db) {
     call: async (programId: string, items: ClaimItem[]) => {
       const after: Record<string, string> = {};
       for (const { poolId } of items) after[poolId] = last.get(poolId) ?? NONE;
-      const answers = await retrying(() => claimCodesSql(db, { programId, items, after }));
+      const answers = await traced('claim_codes', { programId, items: items.length }, () =>
+        retrying(() => claimCodesSql(db, { programId, items, after })),
+      );
       if (last.size > REMEMBERED_POOLS) last.clear();
       for (const { outcome, code } of answers)
         if (outcome === 'CLAIMED' && code && code.id > (last.get(code.poolId) ?? ''))
@@ -47,7 +50,9 @@ function claimOperation(db: Db) {
 function redeemOperation(db: Db) {
   return {
     call: async (programId: string, items: RedeemItem[]) => {
-      const answers = await retrying(() => redeemCodesSql(db, { programId, items }));
+      const answers = await traced('redeem_codes', { programId, items: items.length }, () =>
+        retrying(() => redeemCodesSql(db, { programId, items })),
+      );
       return answers.map(again);
     },
     same: ({ redemptionId: _, ...item }: RedeemItem) => JSON.stringify(item),

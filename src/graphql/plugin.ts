@@ -13,6 +13,7 @@ import {
 } from 'graphql';
 import { apiMetrics } from '../http/metrics.ts';
 import { badInput } from '../kernel/errors.ts';
+import { renameSpan } from '../kernel/trace.ts';
 import { authorise } from './authorise.ts';
 import type { Context } from './context.ts';
 import { syntaxMessage, validationMessage, variableFaults } from './discretion.ts';
@@ -163,5 +164,6 @@ function measure(asked: GraphQLRequestContextWillSendResponse<Context>, started:
       : { type: 'invalid', fields: [] };
   for (const field of fields) metrics.operations.inc({ type, field });
   const field = fields.length > 1 ? 'several' : (fields[0] ?? 'none');
+  renameSpan(`${type} ${field}`, { requestId: asked.contextValue.requestId });
   metrics.seconds.observe({ type, field }, (performance.now() - started) / 1000);
 }

@@ -13,6 +13,7 @@ import type { Deps } from '../deps.ts';
 import { registerHealth } from '../http/health.ts';
 import { apiMetrics, registerMetrics } from '../http/metrics.ts';
 import { registerPlayground } from '../http/playground.ts';
+import { traced } from '../kernel/trace.ts';
 import { fleetMetrics } from '../workers/index.ts';
 import { guard } from './authorise.ts';
 import { type Context, makeContext } from './context.ts';
@@ -105,14 +106,16 @@ async function serveGraphql(
   await apollo.start();
   app.addHook('onClose', () => apollo.stop());
   const contexts = new WeakMap<FastifyRequest, Context>();
+  const answer = fastifyApolloHandler(apollo, {
+    context: async (request) => contexts.get(request) as Context,
+  });
   app.post('/graphql', {
     // Before the body is read: a stranger's two megabytes are not worth parsing.
     onRequest: async (request) => {
       contexts.set(request, await makeContext({ deps, live }, request));
     },
-    handler: fastifyApolloHandler(apollo, {
-      context: async (request) => contexts.get(request) as Context,
-    }),
+    handler: (request, reply) =>
+      traced('graphql', {}, async () => answer.call(app, request, reply)),
   });
 }
 

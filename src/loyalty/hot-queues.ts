@@ -1,5 +1,6 @@
 import { type CallLimit, HotQueue } from '../kernel/coalesce.ts';
 import { type Db, KEY_TAKEN, ROW_GONE, retrying } from '../kernel/db.ts';
+import { traced } from '../kernel/trace.ts';
 import { type AwardAnswer, type AwardItem, awardPointsSql } from './sql/award-points.ts';
 import { type SpendAnswer, type SpendItem, spendPointsSql } from './sql/spend-points.ts';
 
@@ -22,8 +23,10 @@ const again = <Answer extends { outcome: string }>(answer: Answer): Answer | 'AG
 
 const awardOperation = (db: Db) => ({
   call: async (programId: string, items: AwardItem[]) => {
-    // A rank that is removed while it is reached: the next ladder has another one.
-    const answers = await retrying(() => awardPointsSql(db, { programId, items }), ROW_GONE);
+    const answers = await traced('award_points', { programId, items: items.length }, () =>
+      // A rank that is removed while it is reached: the next ladder has another one.
+      retrying(() => awardPointsSql(db, { programId, items }), ROW_GONE),
+    );
     return answers.map(again);
   },
   same: ({ id: _, ...item }: AwardItem) => JSON.stringify(item),
@@ -34,7 +37,9 @@ const awardOperation = (db: Db) => ({
 
 const spendOperation = (db: Db) => ({
   call: async (programId: string, items: SpendItem[]) => {
-    const answers = await retrying(() => spendPointsSql(db, { programId, items }), KEY_TAKEN);
+    const answers = await traced('spend_points', { programId, items: items.length }, () =>
+      retrying(() => spendPointsSql(db, { programId, items }), KEY_TAKEN),
+    );
     return answers.map(again);
   },
   same: ({ id: _, ...item }: SpendItem) => JSON.stringify(item),

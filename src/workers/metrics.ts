@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Deps } from '../deps.ts';
+import { traced } from '../kernel/trace.ts';
 import type { Task, WorkerRun } from './task.ts';
 
 type FleetMetrics = ReturnType<typeof register>;
@@ -97,17 +98,17 @@ function watchFailures({ db, metrics }: Deps): void {
   });
 }
 
-/** The same task, with a line in the log and numbers for each run. */
+/** The same task, with a line in the log, numbers and a span for each run. */
 export const measured = (task: Task): Task => ({
   ...task,
   run: async (deps, of) => {
     const began = performance.now();
-    const run = await task.run(deps, of);
+    const about = { programId: of.programId, day: of.day };
+    const run = await traced(`task ${task.task}`, about, () => task.run(deps, of));
     observe(deps, { run, seconds: (performance.now() - began) / 1000 });
     const { failures, ...counts } = run;
     const members = failures.map(({ memberId }) => memberId);
-    const { programId, day } = of;
-    deps.log.info({ programId, day, ...counts, ...(run.failed && { members }) }, 'task done');
+    deps.log.info({ ...about, ...counts, ...(run.failed && { members }) }, 'task done');
     return run;
   },
 });

@@ -1,0 +1,17 @@
+/** Where the spans of this process go: to a collector by OTLP over HTTP, if one is configured. */
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
+import type { Config } from './config.ts';
+
+/** Answers how to send what is left and stop. A collector that is away costs spans and no more. */
+export function startTracing({ traceUrl }: Pick<Config, 'traceUrl'>): () => Promise<void> {
+  if (traceUrl === undefined) return async () => {};
+  const exporter = new OTLPTraceExporter({ url: `${traceUrl.replace(/\/+$/, '')}/v1/traces` });
+  const provider = new NodeTracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'flash' }),
+    spanProcessors: [new BatchSpanProcessor(exporter)],
+  });
+  provider.register();
+  return () => provider.shutdown().catch(() => {});
+}

@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, expect, test } from 'vitest';
+import { startTracing } from '../../src/tracing.ts';
+import { runWorker } from '../../src/workers/index.ts';
+import { startApi } from '../support/api.ts';
+import { testDeps } from '../support/database.ts';
+import { aWorld } from '../support/world.ts';
+
+/** A collector: a real server that keeps what is posted to it. */
+const bodies: string[] = [];
+const collector = createServer(async (request, response) => {
+  let body = '';
+  for await (const chunk of request.setEncoding('utf8')) body += chunk;
+  bodies.push(`${request.url} ${body}`);
+  response.setHeader('content-type', 'application/json').end('{}');
+});
+collector.listen(0, '127.0.0.1');
+await once(collector, 'listening');
+afterAll(() => void collector.close());
+const { port } = collector.address() as AddressInfo;
+
+type Span = { name: string; spanId: string; parentSpanId?: string; status: { code?: number } };
+
+function spans(): Span[] {
+  return bodies.flatMap((body) => {
+    const sent = JSON.parse(body.slice(body.indexOf(' '))) as {
+      resourceSpans: { scopeSpans: { spans: Span[] }[] }[];
+    };
+    return sent.resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((of) => of.spans));
+  });
+}
+
+test('a request, its shared call and a worker’s run become spans that hold nothing of a client', async () => {
+  const deps = await testDeps();
+  const api = await startApi(deps);
+  const world = await aWorld(deps);
+  const stop = startTracing({ traceUrl: `http://127.0.0.1:${port}` });
+  const email = 'somebody.private@example.com';
+  await api.data(
+    world.secretKey,
+    `mutation ($pool: ID!, $email: EmailAddress!) {
+      claimCode(input: { poolId: $pool, email: $email }) { __typename } }`,
+    { pool: world.pool.id, email },
+  );
+  await api.query(world.secretKey, '{ member(externalId: "private-name") { id } }');
+  await runWorker(deps, { programId: world.programId, task: 'EXPIRE_POINTS' });
+  await stop();
+
+  expect(bodies[0]).toMatch(/^\/v1\/traces /);
+  const byName = new Map(spans().map((span) => [span.name, span]));
+  expect([...byName.keys()].sort()).toEqual([
+    'claim_codes',
+    'mutation claimCode',
+    'query member',
+    'task EXPIRE_POINTS',
+  ]);
+  expect(byName.get('claim_codes')?.parentSpanId).toBe(byName.get('mutation claimCode')?.spanId);
+  const all = bodies.join('\n');
+  for (const secret of [email, 'private-name', world.secretKey, world.plaintext])
+    expect(all).not.toContain(secret);
+});
+
+test('without a collector there is nothing to stop', async () => {
+  await expect(startTracing({})()).resolves.toBeUndefined();
+});
