@@ -1,4 +1,4 @@
-/** Section by section: whose code is it, for every way to come by one. */
+/** Whose code is it, for every way to come by one. */
 import { describe, expect, test } from 'vitest';
 import { walletsOf } from '../../src/coupons/index.ts';
 import { upsertMember } from '../../src/members/index.ts';
