@@ -13,7 +13,10 @@ export type ClaimBy = {
   poolId: string;
   memberId?: string;
   email?: string;
+  recipientId?: string;
   claimKey?: string;
+  /** Null: the code is issued, and nobody is given its text. */
+  actor?: string | null;
 };
 export type RedeemBy = { hash: string; orderId: string; amount?: number };
 export type Answered = { outcome: string; codeId: string | null };
@@ -77,8 +80,9 @@ const claimItem = (item: ClaimBy, ord: number) => ({
   pool_id: item.poolId,
   member_id: item.memberId,
   email: item.email,
+  recipient_id: item.recipientId,
   claim_key: item.claimKey ?? '',
-  actor: 'key:race',
+  actor: item.actor === undefined ? 'key:race' : item.actor,
 });
 
 const redeemItem = (item: RedeemBy, ord: number) => ({

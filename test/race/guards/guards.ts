@@ -5,33 +5,9 @@
  * them, and the index still holds. Without both, the thing itself goes wrong.
  */
 
+import { type Edit, type Guard, type TestOf, withoutLock } from './edits.ts';
 import { outboxGuards } from './outbox.ts';
-
-/** A replacement in a file of prisma/functions, wherever it is found (at least once). */
-export type Edit = { file: string; replace: RegExp; by: string };
-export type TestOf = { file: string; title: string };
-
-export type Guard = {
-  name: string;
-  protects: string;
-  edits: readonly Edit[];
-  sql?: readonly string[];
-  /** These must fail without the guard. */
-  needs: readonly TestOf[];
-  /** These pass all the same: another guard stands behind this one. */
-  spares?: readonly TestOf[];
-};
-
-/** Every taker of these classes is given a key that nobody else has. */
-const withoutLock = (...classes: number[]): Edit[] => [
-  { file: 'locks', replace: /IMMUTABLE PARALLEL SAFE/g, by: 'VOLATILE' },
-  {
-    file: 'locks',
-    replace: /hashtextextended\(p_program::text \|\| p_name, 0\)/g,
-    by: `CASE WHEN p_class IN (${classes.join(', ')}) THEN (random() * 9e15)::bigint
-      ELSE hashtextextended(p_program::text || p_name, 0) END`,
-  },
-];
+import { walletGuards } from './wallets.ts';
 
 const claims = (title: string): TestOf => ({ file: 'test/race/claims.test.ts', title });
 const redemptions = (title: string): TestOf => ({ file: 'test/race/redemptions.test.ts', title });
@@ -345,6 +321,7 @@ export const guards: readonly Guard[] = [
     sql: ['DROP INDEX purchase_refunds_program_id_source_refund_id_key'],
     needs: [ledger('one refundId for two orders, reverse, reverse, commit, commit: one refund')],
   },
+  ...walletGuards,
   ...outboxGuards,
   {
     name: 'pool lock of a job',

@@ -1,5 +1,5 @@
 /** What keeps a member's events in the order in which they happened. */
-import type { Guard, TestOf } from './guards.ts';
+import type { Guard, TestOf } from './edits.ts';
 
 const outbox = (title: string): TestOf => ({ file: 'test/race/outbox.test.ts', title });
 

@@ -8,7 +8,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { type Guard, guards, type TestOf } from './guards.ts';
+import type { Guard, TestOf } from './edits.ts';
+import { guards } from './guards.ts';
 
 const ROOT = path.join(import.meta.dirname, '../../..');
 const VITEST = path.join(ROOT, 'node_modules/vitest/vitest.mjs');

@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
-import { type Edit, guards } from './guards.ts';
+import type { Edit } from './edits.ts';
+import { guards } from './guards.ts';
 
 const FUNCTIONS = path.join(import.meta.dirname, '../../../prisma/functions');
 

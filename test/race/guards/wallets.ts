@@ -1,0 +1,130 @@
+/** What makes one person of several names, and keeps a code that is taken back from its users. */
+import { type Guard, type TestOf, withoutLock } from './edits.ts';
+
+const wallets = (title: string): TestOf => ({ file: 'test/race/wallets.test.ts', title });
+
+const FIRST_OWNS = wallets(
+  'two members verify one address, commit: the first owns, the second is recorded',
+);
+const SEEN_BY_CLAIM = wallets(
+  'the holder claims the unseen code, recycle, commit: it was seen, so it is retired',
+);
+const SEEN_BY_READING = wallets('reveal, recycle, commit: it was seen, so it is retired');
+const LEFT_REDEEMED = wallets('redeem, revoke, commit: it waits, and leaves the code redeemed');
+const KNOWN = wallets(
+  'reserve an unseen code, recycle, commit: somebody knows its text, so it is retired',
+);
+
+const UNSEEN = { file: 'recycle_codes', replace: /AND c\.revealed_at IS NULL/g, by: '' };
+const NOT_RESERVED = { file: 'recycle_codes', replace: /AND c\.reserved_for IS NULL/g, by: '' };
+const AS_IT_IS = {
+  file: 'revoke_codes',
+  replace: /AND \(status = 'ALLOCATED'/g,
+  by: "AND (status IN ('ALLOCATED', 'REDEEMED')",
+};
+
+export const walletGuards: readonly Guard[] = [
+  {
+    name: 'identity lock of a recipient',
+    protects: 'a member and a recipient who are one person get one code, and neither waits',
+    edits: withoutLock(2),
+    needs: [
+      wallets(
+        'member claims, recipient of the same person claims, commit: AGAIN, then the same code',
+      ),
+      wallets('recipient claims, address is verified, commit: the code is the member’s'),
+    ],
+    spares: [FIRST_OWNS],
+  },
+  {
+    name: 'identity lock and row lock of a binding',
+    protects: 'of two who verify one address the later one sees that the code has an owner',
+    edits: [
+      ...withoutLock(2),
+      { file: 'bind_codes', replace: /ORDER BY id FOR NO KEY UPDATE/g, by: 'ORDER BY id' },
+    ],
+    needs: [FIRST_OWNS],
+  },
+  {
+    name: 'row lock of a hand-out',
+    protects: 'an unseen code that is going back to its pool is not handed out',
+    edits: [{ file: 'hand_out_codes', replace: /FOR NO KEY UPDATE SKIP LOCKED/g, by: '' }],
+    needs: [
+      wallets('recycle, the holder claims the unseen code, commit: AGAIN, then another code'),
+      wallets('recycle, the unseen code is issued to the same person again, commit: AGAIN'),
+    ],
+    spares: [SEEN_BY_CLAIM],
+  },
+  {
+    name: 'row lock of a reading',
+    protects: 'whoever reads an unseen code sees that it has gone back to its pool meanwhile',
+    edits: [{ file: 'reveal_codes', replace: /ORDER BY id FOR NO KEY UPDATE/g, by: '' }],
+    needs: [wallets('recycle, reveal, commit: the text is not given, and nobody has seen it')],
+    spares: [SEEN_BY_READING],
+  },
+  {
+    name: 'swap of a recycled code',
+    protects: 'what somebody has seen does not go back: behind the swap stands a trigger',
+    edits: [UNSEEN],
+    sql: ['DROP TRIGGER codes_lifecycle ON codes'],
+    needs: [SEEN_BY_CLAIM, SEEN_BY_READING],
+  },
+  {
+    name: 'reservation of a recycled code',
+    protects: 'nor does what somebody tries to spend: behind it stands a CHECK',
+    edits: [NOT_RESERVED],
+    sql: ['ALTER TABLE codes DROP CONSTRAINT codes_reserved_while_allocated'],
+    needs: [KNOWN],
+  },
+  {
+    name: 'swap of a revoked code',
+    protects: 'a redeemed code is left alone: behind the swap stand a trigger and a CHECK',
+    edits: [AS_IT_IS],
+    sql: [
+      'DROP TRIGGER codes_lifecycle ON codes',
+      'ALTER TABLE codes DROP CONSTRAINT codes_redeemed_at',
+    ],
+    needs: [LEFT_REDEEMED],
+  },
+  {
+    name: 'row lock of a redemption beside a revocation',
+    protects: 'an order never waits for a page of a revocation',
+    edits: [{ file: 'lock_redemptions', replace: /FOR NO KEY UPDATE SKIP LOCKED/g, by: '' }],
+    needs: [
+      wallets('revoke, redeem, commit: the order is told AGAIN at once, then that it is revoked'),
+    ],
+    spares: [LEFT_REDEEMED],
+  },
+  {
+    name: 'row lock of a reservation',
+    protects: 'a code is reserved as it is, not as it was: the swap behind it fails the request',
+    edits: [{ file: 'reserve_code', replace: /\n\s*FOR NO KEY UPDATE/g, by: '' }],
+    needs: [wallets('revoke, reserve, commit: it waits, and is refused')],
+  },
+  {
+    name: 'wait for the last free codes',
+    protects: 'no holder goes without a fresh code while one is only being looked at',
+    edits: [{ file: 'replace_codes', replace: /FOR UPDATE\)/g, by: 'FOR UPDATE SKIP LOCKED)' }],
+    needs: [
+      wallets('the last code is being claimed, replace, roll back: it is waited for, and given'),
+    ],
+  },
+  {
+    name: 'age of a revoked code',
+    protects: 'a revocation is not told under an earlier number than what it saw',
+    edits: [{ file: 'revoke_codes', replace: /age\(c\.xmin\) < 0/g, by: 'false' }],
+    needs: [wallets('a page has begun, a later code of it is reserved, go on: told in that order')],
+  },
+  {
+    name: 'row of a revocation',
+    protects: 'the same key at once: each page is done by one of them',
+    edits: [
+      {
+        file: 'revoke_codes',
+        replace: /AND id = p_revocation FOR NO KEY UPDATE/g,
+        by: 'AND id = p_revocation',
+      },
+    ],
+    needs: [wallets('the same key ten times at once in two processes: one revocation')],
+  },
+];
