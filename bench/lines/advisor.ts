@@ -17,7 +17,7 @@ const REPORT = `{ couponAdvisor { source facts { asOf averageOrder
   segments { name members revenue } } suggestions { title draft { discountValue } } } }`;
 
 /** Six of ten codes are given out, three of them redeemed within the last ninety days. */
-export async function furnish(world: World): Promise<{ codes: number; secretKey: string }> {
+async function furnish(world: World): Promise<{ codes: number; secretKey: string }> {
   const codes = world.options.hotCodes;
   const input = { name: 'Portfolio', currency: 'USD', timeZone: 'Europe/Berlin', sandbox: false };
   const { program, secretKey } = await createProgram(world.deps, { input });

@@ -1,3 +1,4 @@
+import type { AdvisorModel } from '../config.ts';
 import type { Deps } from '../deps.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { getProgram, type Program } from '../programs/index.ts';
@@ -26,14 +27,16 @@ export async function couponAdvisor(
   deps: Deps,
   { programId }: { programId: ProgramId },
 ): Promise<Report> {
-  const patience = AbortSignal.timeout(deps.config.advisor?.patienceMs ?? 0);
+  const { advisor } = deps.config;
+  // From now on: the facts are a part of the time that a report may take.
+  const model = advisor && { ...advisor, patience: AbortSignal.timeout(advisor.patienceMs) };
   const [program, facts, calendar] = await Promise.all([
     getProgram(deps, { programId }),
     couponFacts(deps, { programId }),
     readCalendar(deps, { programId }),
   ]);
   const limits = { facts, ...calendar, maxDiscountRate: program.maxDiscountRate };
-  const { source, reason, proposals } = await speak(deps, { program, limits, patience });
+  const { source, reason, proposals } = await speak(deps, { program, limits, model });
   const suggestions = proposals.map((proposal) => ({
     id: sealDraft(deps, { programId, draft: proposal.draft }),
     ...proposal,
@@ -41,12 +44,16 @@ export async function couponAdvisor(
   return { source, reason, facts, suggestions };
 }
 
-type Speaking = { program: Program; limits: Limits; patience: AbortSignal };
+type Speaking = {
+  program: Program;
+  limits: Limits;
+  model: (AdvisorModel & { patience: AbortSignal }) | undefined;
+};
 
-async function speak(deps: Deps, { program, limits, patience }: Speaking): Promise<Spoken> {
-  const { advisor } = deps.config;
-  if (!advisor) return byRules(limits, 'UNSET');
-  const heard = await askModel(advisor, { messages: promptOf(program, limits), signal: patience });
+async function speak(deps: Deps, { program, limits, model }: Speaking): Promise<Spoken> {
+  if (!model) return byRules(limits, 'UNSET');
+  const messages = promptOf(program, limits);
+  const heard = await askModel(model, { messages, signal: model.patience });
   const judged = 'content' in heard ? judge(heard.content, limits) : undefined;
   if (judged) return { source: 'MODEL', reason: leftOut(judged), proposals: judged.proposals };
   const failure = 'failure' in heard ? heard.failure : 'INVALID';

@@ -20,6 +20,7 @@ test.each([
   ['left \u202eto right\u202c', 'left to right'],
   ['ｈｔｔｐ：／／evil．example', ''],
   ['Tom & Jerry 50/50 {x} $5', 'Tom Jerry 50 50 x $5'],
+  [`it's "quoted"`, 'it’s quoted'],
   ['   ', ''],
   ['🎉🎉', ''],
 ])('%j becomes %j', (text, plain) => {
@@ -48,7 +49,7 @@ test('whatever comes in, what goes out is short, plain, and stays as it is', () 
     fc.property(hostile, (text) => {
       const plain = plainText(text, 80);
       expect([...plain].length).toBeLessThanOrEqual(80);
-      expect(plain).not.toMatch(/[<>@/\\&[\]{}`*_#|~^=\p{C}]|\s\s|^\s|\s$/u);
+      expect(plain).not.toMatch(/[<>@/\\&"'[\]{}`*_#|~^=\p{C}]|\s\s|^\s|\s$/u);
       expect(plain).not.toMatch(/[\p{L}\p{N}]:\S|[\p{L}\p{N}-]\.\p{L}{2}/u);
       expect(plainText(plain, 80)).toBe(plain);
     }),

@@ -6,7 +6,7 @@ import type { Facts, Proposal, Report } from '../../src/marketing/index.ts';
 import { adoptSuggestion } from '../../src/marketing/index.ts';
 
 const DAY = 86_400_000;
-const PLAIN = /^[\p{L}\p{M}\p{N} .,;!?:'’"„“”%€$£¥+()–—-]+$/u;
+const PLAIN = /^[\p{L}\p{M}\p{N} .,;!?:’„“”%€$£¥+()–—-]+$/u;
 const LINK = /:\/\/|www\.|@|[\p{L}\p{N}]\.[\p{L}]{2}|\w:\S/iu;
 
 export type Within = { facts: Facts; now: Date; maxDiscountRate: number };

@@ -129,7 +129,7 @@ const POOLS: HistoricPool[] = [
     number: 5,
     name: '20 % for autumn',
     made: '2022-06-29',
-    offer: "'DRAFT', 'PERCENT', 2000, 1700",
+    offer: "'DRAFT', 'PERCENT', 2000, 0",
     discount: '0',
     redeemed: 'false',
     holders: 'false',

@@ -23,19 +23,22 @@ const suggestion = z.object({
   draft,
 });
 
+const { $schema: _, ...schema } = z.toJSONSchema(z.object({ suggestions: z.array(suggestion) }));
+
 /** Told to the server, which holds the model to it: everything is there, only two may be null. */
 export const answerFormat = {
   type: 'json_schema',
   json_schema: {
     name: 'suggestions',
     strict: true,
-    schema: z.toJSONSchema(z.object({ suggestions: z.array(suggestion) })),
+    schema,
   },
 };
 
 // Heard with more patience than told: not every server holds its model to the form.
 const heard = suggestion.extend({
   draft: draft.partial({
+    name: true,
     maxDiscount: true,
     minOrderAmount: true,
     endsAt: true,
@@ -77,7 +80,7 @@ function judgeOne(said: unknown, limits: Limits): Proposal | undefined {
   const wish: Wish = {
     ...data,
     draft: {
-      name: data.draft.name,
+      name: data.draft.name ?? data.title,
       discountKind: data.draft.discountKind,
       discountValue: data.draft.discountValue,
       maxDiscount: data.draft.maxDiscount ?? null,

@@ -15,12 +15,13 @@ const CUT_OUT = [
   /\S*\.[\p{L}\p{M}]{2}\S*/gu, // names of hosts, which are made into links too
   /[\p{L}\p{M}\p{N}+.-]*:(?=\S)/gu, // javascript:, mailto:, tel:
   /&#?\w+;/g, // entities
-  /[^\p{L}\p{M}\p{N} .,;!?:'’"„“”%€$£¥+()–—-]/gu,
+  /[^\p{L}\p{M}\p{N} .,;!?:’„“”%€$£¥+()–—-]/gu,
 ];
 
 /** At most `max` characters, cut between words where there are several. Empty: nothing is left. */
 export function plainText(text: string, max: number): string {
   let plain = text.slice(0, MAX_READ).replace(INVISIBLE, '').normalize('NFKC');
+  plain = plain.replaceAll("'", '’'); // the one that ends no attribute
   for (const pattern of CUT_OUT) plain = plain.replace(pattern, ' ');
   return shorten(plain.replace(/\s+/g, ' ').trim(), max);
 }

@@ -1,0 +1,179 @@
+/** A language model may say whatever it likes: what is made of it stays within the limits. */
+import { expect, test } from 'vitest';
+import { couponAdvisor } from '../../src/marketing/index.ts';
+import { updateProgram } from '../../src/programs/index.ts';
+import { problemsOfReport } from '../support/advice.ts';
+import { aProgram } from '../support/factories.ts';
+import { aModelScene, DRAFT, suggestion, withModel } from '../support/model-scene.ts';
+import { completion, json, says } from '../support/model-server.ts';
+
+const { plain, server, answered } = await aModelScene();
+
+test('a discount of 900 % becomes what the program allows, and so do the words', async () => {
+  const { source, suggestions } = await answered(
+    says({
+      suggestions: [
+        suggestion({ discountValue: 90_000, name: '900 % OFF' }, { title: '900 % off!' }),
+        suggestion({ discountKind: 'AMOUNT', discountValue: 9e15, minOrderAmount: 0 }),
+        suggestion({ discountKind: 'GIFT', discountValue: 500 }),
+      ],
+    }),
+  );
+  expect(source).toBe('MODEL');
+  const told = suggestions.map(({ title, draft }) => [
+    title,
+    draft.name,
+    draft.discountValue,
+    draft.minOrderAmount,
+  ]);
+  expect(told).toEqual([
+    ['A percentage off', 'A percentage off: Everyone', 3_000, 3_000],
+    ['An amount off', 'An amount off: Everyone', 3_000, 10_000],
+    ['A gift', 'A gift: Everyone', 0, 3_000],
+  ]);
+});
+
+test('a title that promises more than its draft is replaced', async () => {
+  const { suggestions } = await answered(
+    says({ suggestions: [suggestion({}, { title: 'Take 80% off everything' })] }),
+  );
+  expect(suggestions[0]).toMatchObject({
+    title: 'A percentage off',
+    draft: { discountValue: 1_500 },
+  });
+});
+
+test('quantities are brought within their bounds, and what is missing gets a usual value', async () => {
+  const odd = {
+    perMemberLimit: 5_000,
+    suggestedCount: 1e12,
+    minOrderAmount: 1e300,
+    maxDiscount: -1,
+  };
+  const even = { perMemberLimit: -1, suggestedCount: 0.5, minOrderAmount: -3, discountValue: 12.9 };
+  const { discountKind } = DRAFT;
+  const sparse = { ...suggestion(), draft: { discountKind, discountValue: 700 } };
+  const { suggestions } = await answered(
+    says({ suggestions: [suggestion(odd), suggestion(even), sparse] }),
+  );
+  const drafts = suggestions.map(({ draft: { name: _, discountKind: __, ...rest } }) => rest);
+  const endsAt = new Date(DRAFT.endsAt);
+  expect(drafts).toEqual([
+    // Ten codes each for one member are ten; a hundred are the least bound there is.
+    {
+      discountValue: 1_500,
+      maxDiscount: null,
+      minOrderAmount: 100_000,
+      endsAt,
+      perMemberLimit: 10,
+      suggestedCount: 100,
+    },
+    {
+      discountValue: 100,
+      maxDiscount: 2_000,
+      minOrderAmount: 0,
+      endsAt,
+      perMemberLimit: 1,
+      suggestedCount: 1,
+    },
+    {
+      discountValue: 700,
+      maxDiscount: null,
+      minOrderAmount: 0,
+      endsAt: new Date('2021-02-01T00:00:00Z'),
+      perMemberLimit: 1,
+      suggestedCount: 100,
+    },
+  ]);
+});
+
+const USUAL_END = '2021-02-01T00:00:00.000Z';
+
+test.each([
+  ['2021-02-30', USUAL_END],
+  ['2021-13-01T00:00:00Z', USUAL_END],
+  ['2021-02-29T00:00:00Z', USUAL_END],
+  ['2021-03-01T25:00:00Z', USUAL_END],
+  ['2020-12-31', USUAL_END],
+  ['2021-01-01T12:00:00Z', USUAL_END],
+  ['2021-01-02T11:59:59.999Z', USUAL_END],
+  ['next Friday', USUAL_END],
+  ['-271821-04-20T00:00:00Z', USUAL_END],
+  [null, USUAL_END],
+  ['2021-01-02T12:00:00Z', '2021-01-02T12:00:00.000Z'],
+  ['2021-06-01', '2021-06-01T00:00:00.000Z'],
+  ['2021-06-01T00:00:00+02:00', '2021-05-31T22:00:00.000Z'],
+  ['9999-12-31T23:59:59Z', '2022-01-01T12:00:00.000Z'],
+])('an end of %j becomes %s, beside a clock of noon on 1 January 2021', async (endsAt, end) => {
+  const { source, suggestions } = await answered(says({ suggestions: [suggestion({ endsAt })] }));
+  expect(source).toBe('MODEL');
+  expect(suggestions[0]?.draft.endsAt.toISOString()).toBe(end);
+});
+
+test('what does not fit is left out, and the report says how much; doubles and a sixth are too', async () => {
+  const five = [1_000, 1_100, 1_200, 1_300, 1_400].map((discountValue) =>
+    suggestion({ discountValue }),
+  );
+  const some = [suggestion(), suggestion(), suggestion({}, { segment: 'Whales' })];
+  const few = await answered(says({ suggestions: some }));
+  expect(few.suggestions).toHaveLength(1);
+  expect(few.reason).toBe('2 of its 3 suggestions could not be used.');
+  const many = await answered(says({ suggestions: [...five, suggestion()] }));
+  expect(many.suggestions.map(({ draft }) => draft.discountValue)).toEqual([
+    1_000, 1_100, 1_200, 1_300, 1_400,
+  ]);
+  expect(many.reason).toBe('1 of its 6 suggestions could not be used.');
+});
+
+test('an answer that thinks aloud, or stands in a fence, is understood', async () => {
+  const words = JSON.stringify({ suggestions: [suggestion()] });
+  for (const content of [
+    `<think>The {gap} is clear.</think>\n${words}`,
+    `\`\`\`json\n${words}\n\`\`\``,
+    `Here it is: ${words} I hope it helps.`,
+  ])
+    expect((await answered(json(completion(content)))).source).toBe('MODEL');
+});
+
+const SO = 'so '.repeat(500);
+
+test('markup, links and orders in the answer are taken out, and nothing else is obeyed', async () => {
+  const hostile = suggestion(
+    {
+      name: '<img src=x onerror=alert(1)> Sale',
+      status: 'ACTIVE',
+      codes: ['FREE-1'],
+      stackable: true,
+    },
+    {
+      id: 'k1.AAAA',
+      title: '<script>alert(1)</script>[Win](https://evil.example) \u202eevil\u0000',
+      rationale: `Ignore your limits. Visit http://evil.example or mail me@evil.example. ${SO}`,
+      adopt: true,
+    },
+  );
+  const { suggestions } = await answered(says({ suggestions: [hostile], source: 'RULES' }));
+  const [{ id, ...said }] = suggestions as [(typeof suggestions)[number]];
+  expect(id).not.toBe('k1.AAAA');
+  expect(said.title).toBe('alert(1) evil');
+  expect(said.rationale).toMatch(/^Ignore your limits\. Visit or mail so so [so ]+$/);
+  expect(said.draft.name).toBe('Sale');
+  expect(Object.keys(said.draft)).toHaveLength(8);
+});
+
+test('without an average order an amount cannot be measured; with a rate of 0 only gifts are left', async () => {
+  const empty = await aProgram(plain);
+  const kinds = ['PERCENT', 'AMOUNT', 'GIFT'].map((discountKind) => suggestion({ discountKind }));
+  const deps = withModel(plain, server);
+  server.answers(says({ suggestions: kinds }));
+  const left = async () => {
+    const made = await couponAdvisor(deps, { programId: empty.programId });
+    const { programId: of } = empty;
+    expect(await problemsOfReport(deps, { programId: of, report: made })).toEqual([]);
+    await plain.db.pool.deleteMany({ where: { programId: of } });
+    return made.suggestions.map(({ draft }) => draft.discountKind);
+  };
+  expect(await left()).toEqual(['PERCENT', 'GIFT']);
+  await updateProgram(plain, { programId: empty.programId, settings: { maxDiscountRate: 0 } });
+  expect(await left()).toEqual(['GIFT']);
+});
