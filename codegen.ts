@@ -32,6 +32,7 @@ const mappers: Record<string, string> = {
   SegmentFacts: '../marketing/index.ts#SegmentFacts as SegmentFactsRow',
   Tier: '../generated/prisma/client.ts#Tier as TierRow',
   TierChange: '../loyalty/index.ts#TierStep',
+  Webhook: '../generated/prisma/client.ts#Webhook as WebhookRow',
   WorkerFailure: '../generated/prisma/client.ts#WorkerFailure as WorkerFailureRow',
 };
 

@@ -38,6 +38,8 @@ export type Config = {
   advisor?: AdvisorModel;
   /** The base of an OTLP collector, to which `/v1/traces` is appended. None: no traces. */
   traceUrl?: string;
+  /** Whether webhooks may be sent to addresses that are not public ones. */
+  webhookAllowPrivate: boolean;
   logLevel: string;
   /** Both servers are ours: set by dev.ts only, never by the environment. */
   embedded: boolean;
@@ -155,6 +157,10 @@ const settings = z.object({
     .regex(/^[\x21-\x7e]+$/, 'expected printable ASCII characters without spaces')
     .optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: serverUrl(['http:', 'https:'], 'http://localhost:4318').optional(),
+  FLASH_WEBHOOK_ALLOW_PRIVATE: z
+    .enum(['true', 'false'], 'expected true or false')
+    .default('false')
+    .transform((text) => text === 'true'),
   FLASH_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
 });
 
@@ -230,6 +236,7 @@ export function readConfig(env: Env): Config {
     trustProxy: data.FLASH_TRUST_PROXY,
     ...advisorOf(data),
     ...(data.OTEL_EXPORTER_OTLP_ENDPOINT && { traceUrl: data.OTEL_EXPORTER_OTLP_ENDPOINT }),
+    webhookAllowPrivate: data.FLASH_WEBHOOK_ALLOW_PRIVATE,
     logLevel: data.FLASH_LOG_LEVEL,
     embedded: false,
   };

@@ -1,4 +1,4 @@
-/** `npm run rotate-keys`: brings every code under the first key of each keyring, in batches. */
+/** `npm run rotate-keys`: brings every code and secret under the first key of each keyring. */
 import process from 'node:process';
 import { SingleBar } from 'cli-progress';
 import { DEFAULT_HOME, readEnvironment, readKeyrings } from './config.ts';
@@ -8,12 +8,13 @@ import { systemRandom } from './kernel/crypto.ts';
 import { openDb } from './kernel/db.ts';
 import { SetupError } from './kernel/setup-error.ts';
 import { runToEnd } from './lifecycle.ts';
+import { resealSecrets } from './webhooks/index.ts';
 
 const HELP = `Usage: npm run rotate-keys [-- --add-keys]
 
-Re-encrypts every code with the first key of FLASH_ENCRYPTION_KEYS, and indexes it anew with the
-first key of FLASH_LOOKUP_KEYS, while the service runs. Stopped half way, it goes on where it was;
-run again, it finds nothing to do.
+Re-encrypts every code, and every webhook's secret, with the first key of FLASH_ENCRYPTION_KEYS, and
+indexes every code anew with the first key of FLASH_LOOKUP_KEYS, while the service runs. Stopped
+half way, it goes on where it was; run again, it finds nothing to do.
 
 To replace a key without a moment in which a code cannot be read:
   1. Add the new key at the END of its keyring, and restart every API process and worker.
@@ -58,6 +59,8 @@ async function rotate({ databaseUrl, ...config }: ReturnType<typeof readKeyrings
   try {
     const moved = await rotateKeys({ db, config, random: systemRandom }, { onProgress });
     bar.stop();
+    const secrets = await resealSecrets({ db, config, random: systemRandom });
+    if (secrets > 0) console.log(`The secrets of ${secrets} webhooks were sealed anew.`);
     console.log(moved === 0 ? 'Every code is under the first keys.' : `${moved} codes were moved.`);
     return 0;
   } finally {

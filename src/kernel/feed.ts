@@ -60,11 +60,14 @@ export async function feedEnd({ db }: Reader): Promise<Cursor> {
 }
 
 /** Undefined: all of them. BAD_USER_INPUT names the place of one that does not exist. */
-export function readTypes(types: readonly string[] | null | undefined): Set<string> | undefined {
+export function readTypes(
+  types: readonly string[] | null | undefined,
+  field = 'types',
+): Set<string> | undefined {
   if (!types) return undefined;
   for (const [place, type] of types.entries())
     if (!EVENT_TYPES.includes(type as EventType))
-      throw badInput(`types.${place}`, 'a type of event such as code.claimed');
+      throw badInput(`${field}.${place}`, 'a type of event such as code.claimed');
   return new Set(types);
 }
 

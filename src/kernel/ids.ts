@@ -15,6 +15,7 @@ export type RevocationId = Id<'revocation'>;
 export type CampaignId = Id<'campaign'>;
 export type RecipientId = Id<'recipient'>;
 export type SpendId = Id<'spend'>;
+export type WebhookId = Id<'webhook'>;
 export type RefundId = Id<'refund'>;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

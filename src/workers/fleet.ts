@@ -1,6 +1,7 @@
 import { Logger, parseCronItems, run } from 'graphile-worker';
 import pg from 'pg';
 import type { Deps } from '../deps.ts';
+import { startDeliveries } from './deliveries.ts';
 import { type JobOf, jobs } from './jobs.ts';
 
 const CONCURRENCY = 4;
@@ -28,10 +29,11 @@ export async function startWorkers(deps: Deps): Promise<{ stop(): Promise<void> 
   });
   // What was missed while nobody worked need not wait for the next full minute.
   for (const name of everyMinute) await runner.addJob(name, {}, { jobKey: name });
+  const deliveries = startDeliveries(deps);
   return {
     stop: async () => {
       stopping.abort();
-      await runner.stop();
+      await Promise.all([runner.stop(), deliveries.stop()]);
       await pgPool.end();
     },
   };

@@ -6,6 +6,7 @@ import {
   expirePointsTask,
   reengagementBonusTask,
 } from '../loyalty/index.ts';
+import { deliverWebhooks } from './deliveries.ts';
 import { ofMembers } from './member-run.ts';
 import { measured } from './metrics.ts';
 import { ofProgram } from './program-run.ts';
@@ -26,7 +27,9 @@ export const dailyTasks: readonly Task[] = [
 ].map(measured);
 
 /** What is done whenever there is something to do. */
-const otherTasks: readonly Task[] = [ofProgram(topUpPools)].map(measured);
+const otherTasks: readonly Task[] = [ofProgram(topUpPools), ofProgram(deliverWebhooks)].map(
+  measured,
+);
 
 export const allTasks: readonly Task[] = [...dailyTasks, ...otherTasks];
 

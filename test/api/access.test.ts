@@ -34,6 +34,9 @@ function variablesFor(field: RootField['field'], of: World): Variables {
     revokeCode: of.code.id,
     voidRedemption: of.redemption.id,
     revokeSecretKey: of.spare.id,
+    updateWebhook: of.webhook.id,
+    rotateWebhookSecret: of.webhook.id,
+    replayWebhook: of.webhook.id,
     member: of.member.id,
     codeJob: of.job.id,
     cancelCodeJob: of.job.id,
@@ -52,6 +55,8 @@ function variablesFor(field: RootField['field'], of: World): Variables {
     scopes: ['KEYS_WRITE'],
     tiers: [{ name: 'Only', qualifyPoints: 0, maintainPoints: 0, multiplier: 10_000 }],
     memberId: of.member.id,
+    url: 'https://shop.example/told',
+    after: field.name === 'replayWebhook' ? '5-7' : null,
     ...(field.name === 'createSecretKey' ? { programId: of.programId } : {}),
   });
 }

@@ -29,6 +29,7 @@ const MARK = 'Zebra';
 const NOBODY = '01890000-0000-7000-8000-000000000000';
 
 const pool = { name: 'P', discountKind: 'AMOUNT', discountValue: 100, exhaustion: 'REFUSE' };
+const endpoint = { url: 'https://shop.example/', types: ['code.claimed'], enabled: true };
 const order = { code: world.plaintext, orderId: 'o-1' };
 const tier = { name: 'T', qualifyPoints: 0, maintainPoints: 0, multiplier: 10_000 };
 const settings = {
@@ -137,6 +138,10 @@ const valid: Record<string, Variables> = {
   reverseAward: {
     input: { source: 'SHOPIFY', orderId: 'o', generation: 1, refundId: 'r', amount: 1 },
   },
+  createWebhook: { input: endpoint },
+  updateWebhook: { id: world.webhook.id, input: endpoint },
+  rotateWebhookSecret: { id: world.webhook.id },
+  replayWebhook: { id: world.webhook.id, after: '5-7' },
 };
 
 /** Somebody who owns no code: an answer, not a mistake. */
@@ -290,6 +295,9 @@ describe.each(Object.keys(valid))('%s', (name) => {
       revokeCode: foreign.code.id,
       cancelCodeJob: foreign.job.id,
       refundSpend: theirSpend,
+      updateWebhook: foreign.webhook.id,
+      rotateWebhookSecret: foreign.webhook.id,
+      replayWebhook: foreign.webhook.id,
     };
     for (const leaf of leaves.filter((one) => nameOf(one.type) === 'ID')) {
       const key = String(leaf.path.at(-1));

@@ -95,7 +95,7 @@ test('every test file asserts something', () => {
 test('every command says which locks it takes, what it refuses, what a retry returns, what it emits', () => {
   const commands = src.filter(
     ({ file, text }) =>
-      /^src\/(members|coupons|loyalty|programs)\/[^/]+\.ts$/.test(file) &&
+      /^src\/(members|coupons|loyalty|programs|webhooks)\/[^/]+\.ts$/.test(file) &&
       /\binTransaction\(/.test(text),
   );
   expect(commands.length).toBeGreaterThan(10);

@@ -4,6 +4,7 @@ import { claimCode, generateCodesJob, redeemCode } from '../../src/coupons/index
 import type { Deps } from '../../src/deps.ts';
 import type { ProgramId } from '../../src/kernel/ids.ts';
 import { createMemberToken, createSecretKey, type Scope } from '../../src/programs/index.ts';
+import { createWebhook } from '../../src/webhooks/index.ts';
 import { aMember, aPool, aProgram, unique } from './factories.ts';
 
 export type World = Awaited<ReturnType<typeof aWorld>>;
@@ -30,6 +31,8 @@ export async function aWorld(deps: Deps) {
   });
   if (!redeemed.ok) throw new Error('no code was redeemed');
   const tokenOf = { programId, memberId: member.id, ttlSeconds: 3_600 };
+  const endpoint = { url: 'https://shop.example/flash', enabled: true };
+  const { webhook } = await createWebhook(deps, { programId, input: endpoint });
   const spare = await aKey(deps, { programId, scopes: ['POOLS_READ'] });
   return {
     programId,
@@ -45,6 +48,7 @@ export async function aWorld(deps: Deps) {
     redemption: redeemed.redemption,
     orderId,
     spare: spare.key,
+    webhook,
     token: await createMemberToken(deps, tokenOf),
   };
 }

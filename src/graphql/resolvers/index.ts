@@ -7,6 +7,7 @@ import { memberResolvers } from './member.ts';
 import { pointsResolvers } from './points.ts';
 import { poolResolvers } from './pool.ts';
 import { programResolvers } from './program.ts';
+import { webhookResolvers } from './webhook.ts';
 import { workerResolvers } from './worker.ts';
 
 const rooms = [
@@ -16,6 +17,7 @@ const rooms = [
   codeResolvers,
   pointsResolvers,
   eventResolvers,
+  webhookResolvers,
   workerResolvers,
   advisorResolvers,
 ];

@@ -1,0 +1,45 @@
+import type { Deps } from '../deps.ts';
+import { takeLease } from '../kernel/lease.ts';
+import { reachOf } from './create-webhook.ts';
+import { measured } from './metrics.ts';
+import { deliverRound } from './round.ts';
+import { openSender } from './send.ts';
+import { dueWebhooks } from './sql/deliveries.ts';
+import type { WebhookRef } from './types.ts';
+
+const RUN_MS = 30_000;
+
+/** Events that were looked at, and events that the endpoint has taken. */
+export type Delivered = { scanned: number; changed: number };
+
+/**
+ * Tells one endpoint what there is to tell, in rounds, until nothing is left, it has to rest, or
+ * others have waited long enough. One process at a time does it; one that dies has at most told a
+ * page of events of which nobody knows, and the next one tells them again.
+ */
+export async function deliverWebhook(
+  deps: Deps,
+  { programId, webhookId, signal }: WebhookRef & { signal: AbortSignal },
+): Promise<Delivered> {
+  const total = { scanned: 0, changed: 0 };
+  const lease = await takeLease(deps, { programId, name: `webhook:${webhookId}` });
+  if (!lease) return total;
+  const sender = measured(deps, openSender({ ...reachOf(deps), signal }));
+  const giveUpAt = performance.now() + RUN_MS;
+  try {
+    while (lease.isHeld() && !signal.aborted && performance.now() < giveUpAt) {
+      const round = await deliverRound(deps, { programId, webhookId, sender, signal });
+      if (!round) break;
+      total.scanned += round.scanned;
+      total.changed += round.changed;
+    }
+  } finally {
+    sender.close();
+    await lease.release();
+  }
+  return total;
+}
+
+/** The endpoints that have something to be told now, of one program or of all. */
+export const webhooksDue = (deps: Deps, of: Pick<Partial<WebhookRef>, 'programId'> = {}) =>
+  dueWebhooks(deps.db, { ...of, now: deps.clock.now() });

@@ -1,0 +1,29 @@
+import type { Deps } from '../deps.ts';
+import { notFound } from '../kernel/errors.ts';
+import { reachOf } from './create-webhook.ts';
+import { findWebhook } from './queries.ts';
+import type { Webhook, WebhookInput, WebhookRef } from './types.ts';
+import { readWebhookInput } from './webhook-input.ts';
+
+/**
+ * Replaces what an endpoint was told about itself. One that is enabled keeps its place, so it is
+ * told what it has missed; and it is tried at once, however long it has been failing.
+ *
+ * Locks: the endpoint's row, by one UPDATE.
+ * Refusals: none; BAD_USER_INPUT names the field; NOT_FOUND.
+ * A retry writes the same settings again.
+ * Events: none.
+ */
+export async function updateWebhook(
+  deps: Deps,
+  { programId, webhookId, input }: WebhookRef & { input: WebhookInput },
+): Promise<Webhook> {
+  await findWebhook(deps, { programId, webhookId });
+  const settings = await readWebhookInput(input, reachOf(deps));
+  const { count } = await deps.db.webhook.updateMany({
+    where: { programId, id: webhookId },
+    data: { ...settings, failures: 0, failingSince: null, resumeAt: null },
+  });
+  if (count !== 1) throw notFound('id', 'webhook');
+  return findWebhook(deps, { programId, webhookId });
+}

@@ -1,0 +1,36 @@
+import { badInput } from '../kernel/errors.ts';
+import { readTypes } from '../kernel/feed.ts';
+import { parse, text } from '../kernel/input.ts';
+import { checkReachable, type Reach } from './addresses.ts';
+import type { WebhookInput } from './types.ts';
+
+const urlText = text(2_000);
+
+export type WebhookSettings = { url: string; types: string[]; enabled: boolean };
+
+/** Judges what a client says about an endpoint; asks the name server, so outside of any lock. */
+export async function readWebhookInput(
+  input: WebhookInput,
+  reach: Reach,
+): Promise<WebhookSettings> {
+  const url = readUrl(parse(urlText, input.url, 'input.url'));
+  const types = readWanted(input.types);
+  await checkReachable(url, reach);
+  return { url: url.href, types, enabled: input.enabled };
+}
+
+/** Credentials in a URL end up in logs, on both sides; a signature says who sends. */
+function readUrl(said: string): URL {
+  const expected = 'a URL such as https://shop.example/flash, without a user or a password';
+  if (!URL.canParse(said)) throw badInput('input.url', expected);
+  const url = new URL(said);
+  const isWeb = url.protocol === 'https:' || url.protocol === 'http:';
+  if (!isWeb || url.username || url.password) throw badInput('input.url', expected);
+  url.hash = '';
+  return url;
+}
+
+function readWanted(types: WebhookInput['types']): string[] {
+  if (types?.length === 0) throw badInput('input.types', 'null for all types, or at least one');
+  return [...(readTypes(types, 'input.types') ?? [])];
+}

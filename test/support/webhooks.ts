@@ -1,0 +1,93 @@
+/** A program with an endpoint, and what is needed to see it told. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Deps } from '../../src/deps.ts';
+import { cursorText } from '../../src/kernel/feed.ts';
+import type { MemberId, ProgramId, WebhookId } from '../../src/kernel/ids.ts';
+import { grantPoints } from '../../src/loyalty/index.ts';
+import { createWebhook, type WebhookInput } from '../../src/webhooks/index.ts';
+import { runWorker } from '../../src/workers/index.ts';
+import { testDeps } from './database.ts';
+import { aProgram, unique } from './factories.ts';
+import type { Receiver } from './receiver.ts';
+import { manyMembers } from './scenes.ts';
+
+export const SECOND = 1_000;
+export const HOUR = 3_600 * SECOND;
+
+/** Real time, and whatever a test adds to it. */
+export function movableClock() {
+  let ahead = 0;
+  return {
+    now: () => new Date(Date.now() + ahead),
+    move: (milliseconds: number) => {
+      ahead += milliseconds;
+    },
+  };
+}
+
+/** Deps that may send to this machine, and whose real time can be moved. */
+export async function tellingDeps(databaseUrl?: string) {
+  const clock = movableClock();
+  const config = { webhookAllowPrivate: true };
+  const deps = await testDeps({ clock, config, ...(databaseUrl && { databaseUrl }) });
+  return { deps, clock };
+}
+
+export type Telling = Awaited<ReturnType<typeof openTelling>>;
+
+/** A program with members, whose endpoint is told of what happens to them from now on. */
+export async function openTelling(
+  deps: Deps,
+  of: { receiver: Receiver; members?: number; input?: Partial<WebhookInput> },
+) {
+  const { programId, secretKey } = await aProgram(deps);
+  const members = await manyMembers(deps, { programId, count: of.members ?? 3 });
+  const input = { url: of.receiver.url, enabled: true, ...of.input };
+  const { webhook, secret } = await createWebhook(deps, { programId, input });
+  const webhookId = webhook.id as WebhookId;
+  const where = { programId_id: { programId, id: webhookId } };
+  const deliver = () => runWorker(deps, { programId, task: 'DELIVER_WEBHOOKS' });
+  const told = {
+    programId,
+    secretKey,
+    members,
+    webhookId,
+    secret,
+    deliver,
+    /** One event of each of these members. */
+    happen: async (to: readonly MemberId[] = members): Promise<void> => {
+      for (const memberId of to) await give(deps, { programId, memberId });
+    },
+    /** The ids of a member's events, or of all, as the feed has them. */
+    events: (memberId?: string) => eventIds(deps, { programId, memberId }),
+    row: () => deps.db.webhook.findUniqueOrThrow({ where }),
+    deliveries: () => deps.db.$queryRaw<Delivery[]>`
+      SELECT event_id AS id, attempts, next_attempt_at = 'infinity' AS "isBlocked",
+        dead_at IS NOT NULL AS "isDead"
+      FROM webhook_deliveries WHERE webhook_id = ${webhookId}::uuid
+      ORDER BY event_xid, event_id`,
+    /** Delivers until it is so: transactions of other tests hold the feed up for a moment. */
+    deliverUntil: async (is: () => boolean | Promise<boolean>): Promise<void> => {
+      for (let tries = 0; tries < 500; tries++) {
+        await deliver();
+        if (await is()) return;
+        await sleep(20);
+      }
+      throw new Error('it was not delivered');
+    },
+  };
+  return told;
+}
+
+type Delivery = { id: bigint; attempts: number; isBlocked: boolean; isDead: boolean };
+
+export const give = (deps: Deps, of: { programId: ProgramId; memberId: MemberId }) =>
+  grantPoints(deps, { ...of, points: 1, idempotencyKey: unique('give'), reason: 'a gift' });
+
+async function eventIds(deps: Deps, of: { programId: string; memberId?: string | undefined }) {
+  const rows = await deps.db.event.findMany({
+    where: { programId: of.programId, type: 'points.awarded', memberId: of.memberId },
+    orderBy: [{ xid: 'asc' }, { id: 'asc' }],
+  });
+  return rows.map(cursorText);
+}

@@ -1,0 +1,56 @@
+/** The database as the last line of the webhooks. */
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createWebhook } from '../../src/webhooks/index.ts';
+import { testDeps } from '../support/database.ts';
+import { aMember, aProgram } from '../support/factories.ts';
+import { ALL_RULES, roomOfRule } from '../support/rules.ts';
+import { unchanged } from '../support/unchanged.ts';
+
+const deps = await testDeps();
+const client = new pg.Client({ connectionString: deps.config.databaseUrl });
+afterAll(() => client.end());
+const { programId } = await aProgram(deps);
+await aMember(deps, { programId });
+const input = { url: 'https://shop.example/', enabled: true };
+const { webhook } = await createWebhook(deps, { programId, input });
+
+beforeAll(() => client.connect());
+
+const delivery = (attempts: number, firstTried: string) => `
+  INSERT INTO webhook_deliveries (program_id, webhook_id, event_xid, event_id, attempts,
+    first_tried_at, next_attempt_at)
+  SELECT program_id, '${webhook.id}', xid, id, ${attempts}, ${firstTried}, at FROM events LIMIT 1`;
+
+const violations: Record<string, string[]> = {
+  webhooks_previous_whole: [
+    "UPDATE webhooks SET previous_secret = 'x'",
+    "UPDATE webhooks SET previous_until = '2021-01-01'",
+    "UPDATE webhooks SET previous_secret = 'x', previous_until = '2021-01-01'",
+  ],
+  webhooks_failing_counted: [
+    'UPDATE webhooks SET failures = 1',
+    "UPDATE webhooks SET failing_since = '2021-01-01'",
+  ],
+  webhook_deliveries_tried: [delivery(-1, 'NULL'), delivery(0, 'at'), delivery(1, 'NULL')],
+};
+
+const cases = Object.entries(violations).flatMap(([rule, statements]) =>
+  statements.map((sql) => [rule, sql] as const),
+);
+
+test.each(cases)('%s refuses: %s', async (rule, sql) => {
+  const error = await unchanged(deps.db, () =>
+    client.query(sql).then(
+      () => ({ constraint: 'it was not refused' }),
+      (thrown: pg.DatabaseError) => thrown,
+    ),
+  );
+  expect(error.constraint).toBe(rule);
+});
+
+test('every rule of the webhooks is tried here', async () => {
+  const { rows } = await client.query<{ name: string }>(ALL_RULES);
+  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'webhooks');
+  expect(names.sort()).toEqual(Object.keys(violations).sort());
+});
