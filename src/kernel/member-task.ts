@@ -14,6 +14,11 @@ export type MemberTask = {
     of: { programId: ProgramId; day: string; after: string | undefined; limit: number },
   ): Promise<DueMember[]>;
   /**
+   * Left out: what is due stays due until it is done. Otherwise it is due on one day only, and this
+   * says whether the program has such days at all.
+   */
+  hasDays?(deps: Deps, of: { programId: ProgramId }): Promise<boolean>;
+  /**
    * One transaction for all of them, under their locks, which are taken first and in their order;
    * whether something is due is judged again there, so that a second time changes nothing. Answers
    * for how many something changed.

@@ -1,4 +1,5 @@
 import type { Deps } from '../deps.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
 import { retrying } from '../kernel/db.ts';
 import type { DueMember, MemberTask } from '../kernel/member-task.ts';
 
@@ -20,6 +21,7 @@ export const birthdayBonusTask: MemberTask = {
     SELECT member_id::text AS "memberId", member_id::text AS cursor
     FROM birthdays_due(${programId}::uuid, ${day}::date)
     WHERE member_id > ${after}::uuid ORDER BY member_id LIMIT ${limit}::int`,
+  hasDays: (deps, { programId }) => isSet(deps, { id: programId, birthdayBonus: { gt: 0 } }),
   work: (deps, members) => pay(deps, 'BIRTHDAY', members),
 };
 
@@ -38,8 +40,13 @@ export const reengagementBonusTask: MemberTask = {
     SELECT member_id::text AS "memberId", member_id::text AS cursor
     FROM returns_due(${programId}::uuid, ${day}::date)
     WHERE member_id > ${after}::uuid ORDER BY member_id LIMIT ${limit}::int`,
+  hasDays: (deps, { programId }) => isSet(deps, { id: programId, reengagementBonus: { gt: 0 } }),
   work: (deps, members) => pay(deps, 'REENGAGEMENT', members),
 };
+
+async function isSet({ db }: Deps, where: Prisma.ProgramWhereInput): Promise<boolean> {
+  return (await db.program.count({ where })) === 1;
+}
 
 async function pay(
   deps: Deps,

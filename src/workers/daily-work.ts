@@ -7,6 +7,7 @@ import type { Deps } from '../deps.ts';
 import { conflict } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { failingTasks } from './failures.ts';
+import type { Task } from './task.ts';
 import { allTasks, dailyTasks } from './tasks.ts';
 
 type Place = { day: string; step: number };
@@ -21,39 +22,63 @@ export type DailyWork = {
   begin(start: Date): Promise<unknown>;
 };
 
-// Read ahead at once; a sandbox may be moved by a century.
-const DAYS_AT_ONCE = 400;
+// Looked ahead at once. A sandbox may be moved by a century, and most of its days bring nothing.
+const DAYS_AT_ONCE = 32;
 
 export async function workDays(deps: Deps, work: DailyWork): Promise<void> {
   for (;;) {
     const days = await dueDays(deps, work);
     const [first] = days;
     if (!first) return;
+    const last = days.at(-1) as DueDay;
     let place: Place = first;
-    for (const day of days) place = await workDay(deps, { work, day, place });
-    await move(deps, { ...work, from: place, to: { day: days.at(-1)?.next as string, step: 0 } });
+    let tasks = await tasksOf(deps, { ...work, day: last.day });
+    for (const day of days) {
+      work.mayGoOn();
+      const done = await workDay(deps, { work, day, place, tasks });
+      place = done.place;
+      // It may have made something due that was not.
+      if (done.runs > 0) tasks = allSteps;
+    }
+    await move(deps, { ...work, from: place, to: { day: last.next, step: 0 } });
   }
 }
 
-type OneDay = { work: DailyWork; day: DueDay; place: Place };
+const allSteps: readonly number[] = dailyTasks.map((_, step) => step);
+
+/** The tasks that have anything to do up to a day, as things are, or that have failed before. */
+async function tasksOf(
+  deps: Deps,
+  of: { programId: ProgramId; day: string },
+): Promise<readonly number[]> {
+  const failing = await failingTasks(deps, of.programId);
+  const steps: number[] = [];
+  for (const [step, task] of dailyTasks.entries())
+    if (failing.has(task.task) || (await task.mayBeDueBy(deps, of))) steps.push(step);
+  return steps;
+}
+
+type OneDay = { work: DailyWork; day: DueDay; place: Place; tasks: readonly number[] };
 
 /**
  * A task that has nothing to do costs one look, and leaves no trace. The clock goes before the
  * place: should this process die between them, the days passed over are still not done.
  */
-async function workDay(deps: Deps, { work, day, place }: OneDay): Promise<Place> {
-  work.mayGoOn();
+async function workDay(deps: Deps, { work, day, place, tasks }: OneDay) {
   const { programId } = work;
-  const failing = await failingTasks(deps, programId);
+  const failing = tasks.length === 0 ? new Set() : await failingTasks(deps, programId);
   let at = place;
-  for (const [step, task] of dailyTasks.entries()) {
+  let runs = 0;
+  for (const step of tasks) {
+    const task = dailyTasks[step] as Task;
     const isDue = () => task.isDue(deps, { programId, day: day.day });
     if (step < day.step || !(failing.has(task.task) || (await isDue()))) continue;
     await work.begin(day.start);
     at = await move(deps, { programId, from: at, to: { day: day.day, step } });
     await task.run(deps, { ...work, day: day.day });
+    runs += 1;
   }
-  return at;
+  return { place: at, runs };
 }
 
 /** In order; the first may be half done. A sandbox that stands past a day's start stays there. */

@@ -17,12 +17,14 @@ export function ofMembers(task: MemberTask): Task {
   const begin = (of: RunOf): Running => {
     return { ...of, task, run: emptyRun(task.task), held: new Set() };
   };
+  const isDue: Task['isDue'] = async (deps, of) => {
+    const [first] = await task.due(deps, { ...of, after: undefined, limit: 1 });
+    return first !== undefined;
+  };
   return {
     task: task.task,
-    isDue: async (deps, of) => {
-      const [first] = await task.due(deps, { ...of, after: undefined, limit: 1 });
-      return first !== undefined;
-    },
+    isDue,
+    mayBeDueBy: task.hasDays ?? isDue,
     run: async (deps, of) => {
       const running = begin(of);
       await catchUp(deps, running);

@@ -6,7 +6,7 @@ import { emptyRun, fail, type OfDay, type RunOf, type Task, type WorkerRun } fro
 /** `onFailure` is told of a part that fails while the rest goes on, and whose it was. */
 export type ProgramTask = {
   task: WorkerTask;
-  /** Left out: not a part of the daily work. */
+  /** What is due stays due until it is done. Left out: not a part of the daily work. */
   isDue?(deps: Deps, of: OfDay): Promise<boolean>;
   work(
     deps: Deps,
@@ -20,6 +20,7 @@ export function ofProgram(task: ProgramTask): Task {
   return {
     task: task.task,
     isDue: task.isDue ?? (async () => false),
+    mayBeDueBy: task.isDue ?? (async () => false),
     run,
     retry: async (deps, of) => {
       const dueBy = deps.clock.now();

@@ -22,6 +22,8 @@ export type Task = {
   task: WorkerTask;
   /** Whether a run for this day would find anything. */
   isDue(deps: Deps, of: OfDay): Promise<boolean>;
+  /** False: as things are, nothing is due on any day up to this one. */
+  mayBeDueBy(deps: Deps, of: OfDay): Promise<boolean>;
   run(deps: Deps, of: RunOf): Promise<WorkerRun>;
   /** What failed earlier and may be tried again by now, up to a day that is done otherwise. */
   retry(deps: Deps, of: RunOf): Promise<WorkerRun>;
