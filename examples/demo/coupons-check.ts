@@ -1,10 +1,11 @@
 /** What must have become of the codes, worked out from the file alone, and whether it did. */
-import pg from 'pg';
+import type pg from 'pg';
 import { type Purchase, sum } from './cdnow.ts';
 import { differences, firstOf } from './differences.ts';
 import type { PoolStats } from './operations.ts';
 import type { Plan } from './plan.ts';
 import type { Played } from './scenario.ts';
+import { bySql, type Where } from './sql.ts';
 
 export type Totals = { orders: number; amount: number; discount: number };
 
@@ -53,25 +54,16 @@ export function checkAnswers(expected: Expected, played: Played): string[] {
 }
 
 /** The same of the database, which is asked without the engine, order by order. */
-export async function checkDatabase(
-  expected: Expected,
-  of: { databaseUrl: string; programId: string },
-): Promise<string[]> {
-  const client = new pg.Client({ connectionString: of.databaseUrl });
-  await client.connect();
-  try {
-    const { totals, stats } = expected;
+export const checkDatabase = (expected: Expected, { databaseUrl, programId }: Where) =>
+  bySql(databaseUrl, async (client) => {
+    const { totals, stats, orders } = expected;
     const census = { ...stats, members: expected.members };
-    const kept = await readCensus(client, of.programId);
     return [
-      ...differences('SQL', { expected: totals, found: await readTotals(client, of.programId) }),
-      ...differences('SQL', { expected: census, found: kept }),
-      ...(await differentOrders(client, { programId: of.programId, orders: expected.orders })),
+      ...differences('SQL', { expected: totals, found: await readTotals(client, programId) }),
+      ...differences('SQL', { expected: census, found: await readCensus(client, programId) }),
+      ...(await differentOrders(client, { programId, orders })),
     ];
-  } finally {
-    await client.end();
-  }
-}
+  });
 
 // The driver answers bigint as text.
 const whole = (row: Record<string, string>): Record<string, number> =>

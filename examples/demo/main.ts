@@ -6,12 +6,14 @@ import { connect } from './api.ts';
 import { readPurchases } from './cdnow.ts';
 import { checkAnswers, checkDatabase, expectedOf } from './coupons-check.ts';
 import { expectPoints } from './expected-points.ts';
+import { ladderTable, readLadder } from './ladder.ts';
 import { HELP, type Place, readOptions } from './options.ts';
 import { type Plan, planOf } from './plan.ts';
 import { checkLedgers, checkPoints } from './points-check.ts';
 import { terminalProgress } from './progress.ts';
 import { type Played, play } from './scenario.ts';
 import { startServers } from './servers.ts';
+import type { Where } from './sql.ts';
 import { summary } from './summary.ts';
 
 async function main(): Promise<number> {
@@ -52,27 +54,28 @@ async function run(plan: Plan, { url, rootKey, databaseUrl }: Place): Promise<nu
   const root = connect(url, rootKey);
   try {
     const played = await play(root, { plan, progress: terminalProgress });
-    console.log(
-      ['', ...summary(plan, played), '', 'Comparing all of it with the file.'].join('\n'),
-    );
-    const wrong = await differencesOf(plan, { played, databaseUrl });
+    const where =
+      databaseUrl === undefined ? undefined : { databaseUrl, programId: played.programId };
+    console.log(['', ...summary(plan, played), ''].join('\n'));
+    if (where) console.log([...ladderTable(await readLadder(plan, where)), ''].join('\n'));
+    console.log('Comparing all of it with the file.');
+    const wrong = await differencesOf(plan, { played, where });
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    console.log(verdict({ wrong, bySql: databaseUrl !== undefined, seconds }));
+    console.log(verdict({ wrong, bySql: where !== undefined, seconds }));
     return wrong.length === 0 ? 0 : 1;
   } finally {
     root.close();
   }
 }
 
-type Outcome = { played: Played; databaseUrl: string | undefined };
+type Outcome = { played: Played; where: Where | undefined };
 
 /** What the API answered against the file, and then the same of the database, where it is known. */
-async function differencesOf(plan: Plan, { played, databaseUrl }: Outcome): Promise<string[]> {
+async function differencesOf(plan: Plan, { played, where }: Outcome): Promise<string[]> {
   const coupons = expectedOf(plan);
   const ledgers = expectPoints(plan);
   const answered = [...checkAnswers(coupons, played), ...checkPoints(ledgers, played)];
-  if (!databaseUrl) return answered;
-  const where = { databaseUrl, programId: played.programId };
+  if (!where) return answered;
   return [
     ...answered,
     ...(await checkDatabase(coupons, where)),

@@ -19,8 +19,8 @@ export type PoolStats = {
 export const createProgram = operation<
   {
     input: { name: string; currency: string; timeZone: string; sandbox: true; clock: string } & {
-      settings: { baseRate: string; dailyCap: number; expiryMonths: number; pointValue: string };
-      tiers: { name: string; qualifyPoints: number; maintainPoints: number }[];
+      settings: Readonly<Record<string, unknown>>;
+      tiers: readonly { name: string; qualifyPoints: number; maintainPoints: number }[];
     };
   },
   { createProgram: { program: { id: string }; secretKey: string } }
@@ -129,24 +129,38 @@ export const reverseAward = operation<
   reverseAward(input: $input) { pending }
 }`);
 
-export type MemberPoints = {
+/** What a dashboard shows of a member; the history of the tier newest first. */
+export type MemberAccount = {
   externalId: string;
   balance: number;
   pendingPoints: number;
   debtPoints: number;
+  tier: { rank: number };
+  earned12Months: number;
+  graceEndsAt: string | null;
+  tierHistory: { nodes: TierChange[] };
+};
+export type TierChange = {
+  from: { rank: number };
+  to: { rank: number };
+  reason: string;
+  at: string;
+};
+
+export type MemberPage = {
+  nodes: MemberAccount[];
+  pageInfo: { hasNextPage: boolean; endCursor: string };
 };
 
 export const membersPage = operation<
   { first: number; after: string | null },
-  {
-    members: {
-      nodes: MemberPoints[];
-      pageInfo: { hasNextPage: boolean; endCursor: string };
-    };
-  }
+  { members: MemberPage }
 >(`query Members($first: Int!, $after: String) {
   members(first: $first, after: $after) {
-    nodes { externalId balance pendingPoints debtPoints }
+    nodes {
+      externalId balance pendingPoints debtPoints tier { rank } earned12Months graceEndsAt
+      tierHistory(first: 20) { nodes { from { rank } to { rank } reason at } }
+    }
     pageInfo { hasNextPage endCursor }
   }
 }`);

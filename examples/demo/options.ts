@@ -1,7 +1,7 @@
 /** What the command line and the environment ask of the demo. */
 import { parseArgs } from 'node:util';
 import { SetupError } from '../../src/kernel/setup-error.ts';
-import { POINTS, REFUND, SPEND, TIME_ZONE } from './plan.ts';
+import { LADDER, REFUND, SETTINGS, SPEND, TIME_ZONE } from './plan.ts';
 
 const HOME = '.flash-demo';
 
@@ -10,9 +10,10 @@ export const HELP = `Usage: npm run demo [-- options]
 Loads the customers of examples/cdnow as members of a fresh sandbox program whose clock begins on
 2021-01-01 in ${TIME_ZONE}, makes a pool of 25,000 codes of 10 % off, and lets every customer
 claim one. Then it goes through the days on the sandbox clock: each code is redeemed on its
-customer's first purchase of at least 5.00, and every purchase earns a point for each whole dollar,
-up to ${POINTS.dailyCap} a day. Whenever a balance reaches ${SPEND.from}, ${SPEND.points} points
-are spent; every ${REFUND.every}th purchase is refunded in full, ${REFUND.afterDays} days later.
+customer's first purchase of at least 5.00; every purchase earns points, up to ${SETTINGS.dailyCap}
+a day, with which its customer climbs a ladder of ${LADDER.length} ranks and falls again; whenever
+a balance reaches ${SPEND.from}, ${SPEND.points} points are spent; and every ${REFUND.every}th
+purchase is refunded in full after ${REFUND.afterDays} days.
 
 Everything goes through the public API over HTTP. At the end the program is reconciled, and the
 database is compared with the file, order by order and to the cent, member by member and to the
@@ -24,7 +25,7 @@ Without options it brings its own PostgreSQL, Redis and API process, in ${HOME}
   --url <url>           use the API that runs there instead
   --root-key <key>      its root key (better in FLASH_ROOT_KEY: other users see a command line)
   --database-url <url>  its database, for the comparison by SQL (or DATABASE_URL); without it only
-                        what the API answers is compared
+                        what the API answers is compared, and there is no table of the ladder
   --customers <n>       only the first n customers
   --days <n>            only the purchases of the first n days
   --help                this text`;

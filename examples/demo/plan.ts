@@ -8,10 +8,28 @@ const SPARE_CODES = 1_456;
 const BATCH = 5_000;
 
 /**
- * The cap is the value of two hundred dollars: on one day in 130 somebody buys for more, and the
- * fiftieth part of all points is withheld.
+ * Low enough for a record shop: what falls below a threshold within the record does so in its last
+ * six months, when the many who came once in the first three leave the rolling year.
  */
-export const POINTS = { baseRate: '1', dailyCap: 200, expiryMonths: 9, pointValue: '1' } as const;
+export const LADDER = [
+  { name: 'Member', qualifyPoints: 0, maintainPoints: 0, multiplier: 10_000 },
+  { name: 'Silver', qualifyPoints: 50, maintainPoints: 40, multiplier: 12_500 },
+  { name: 'Gold', qualifyPoints: 150, maintainPoints: 120, multiplier: 15_000 },
+  { name: 'VIP', qualifyPoints: 400, maintainPoints: 320, multiplier: 20_000 },
+] as const;
+
+/** The cap bites on one award in a hundred, and withholds three points in a hundred. */
+export const SETTINGS = {
+  baseRate: '1',
+  dailyCap: 300,
+  expiryMonths: 9,
+  pointValue: '1',
+  graceDays: 30,
+  graceWarningDays: [14, 3],
+  reupgradeBonus: 50,
+  reupgradeWindowMonths: 12,
+} as const;
+
 /** What a member spends at once, and from which balance on. */
 export const SPEND = { points: 100, from: 250 } as const;
 /** Where the shop says its purchases come from. */

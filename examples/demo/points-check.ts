@@ -1,15 +1,16 @@
 /** What must have become of the points, and whether it did: in all, and member by member. */
 import { isDeepStrictEqual } from 'node:util';
-import pg from 'pg';
-import type { Oracle } from '../../test/support/oracle.ts';
+import type { TiersOracle } from '../../test/support/tiers-oracle.ts';
 import { sum } from './cdnow.ts';
 import { differences, firstOf } from './differences.ts';
-import { POINTS } from './plan.ts';
+import type { MemberAccount } from './operations.ts';
+import { SETTINGS } from './plan.ts';
 import type { Played } from './scenario.ts';
+import { bySql, type Where } from './sql.ts';
 import { readStates, stateOf } from './states.ts';
 
 /** The plain ledgers by the shop's own ids. */
-export type Ledgers = ReadonlyMap<string, Oracle>;
+export type Ledgers = ReadonlyMap<string, TiersOracle>;
 
 /** In points; `value` in cents. `capped` is what the cap withheld. */
 export type PointTotals = Record<
@@ -31,7 +32,7 @@ export function pointTotalsOf(expected: Ledgers): PointTotals {
     expired: -moved('EXPIRE'),
     reversed: -moved('REVERSE'),
     outstanding,
-    value: Math.round(outstanding * Number(POINTS.pointValue)),
+    value: Math.round(outstanding * Number(SETTINGS.pointValue)),
   };
 }
 
@@ -67,23 +68,34 @@ export function checkPoints(expected: Ledgers, played: Played): string[] {
   ];
 }
 
-const accountOf = (id: string, ledger: Oracle) => ({
-  balance: ledger.balance(id),
-  pendingPoints: ledger.pending(id),
-  debtPoints: ledger.holder(id).debt,
-});
+function accountOf(id: string, ledger: TiersOracle): Omit<MemberAccount, 'externalId'> {
+  const { rank, graceEnds, history } = ledger.standing(id);
+  const instant = (at: number) => new Date(at).toISOString();
+  return {
+    balance: ledger.balance(id),
+    pendingPoints: ledger.pending(id),
+    debtPoints: ledger.holder(id).debt,
+    tier: { rank },
+    earned12Months: ledger.metric(id),
+    graceEndsAt: graceEnds === null ? null : instant(ledger.days.startOf(graceEnds)),
+    tierHistory: {
+      nodes: history
+        .map(({ from, to, reason, at }) => ({
+          ...{ from: { rank: from }, to: { rank: to }, reason, at: instant(at) },
+        }))
+        .reverse(),
+    },
+  };
+}
 
-/** The same of the database: every lot, spend and line of the journal of every member. */
-export async function checkLedgers(
-  expected: Ledgers,
-  of: { databaseUrl: string; programId: string },
-): Promise<string[]> {
-  const client = new pg.Client({ connectionString: of.databaseUrl });
-  await client.connect();
-  try {
-    const found = await readStates(client, of.programId);
+const PARTS = ['account', 'lots', 'spends', 'journal', 'tier', 'warnings'] as const;
+
+/** The same of the database: all that it holds for every member. */
+export const checkLedgers = (expected: Ledgers, { databaseUrl, programId }: Where) =>
+  bySql(databaseUrl, async (client) => {
+    const found = await readStates(client, programId);
     const states = [...expected].map(([id, ledger]) => ({ id, state: stateOf(ledger) }));
-    return (['account', 'lots', 'spends', 'journal'] as const).flatMap((part) => {
+    return PARTS.flatMap((part) => {
       const unequal = states.filter(
         ({ id, state }) => !isDeepStrictEqual(found.get(id)?.[part], state[part]),
       );
@@ -92,7 +104,4 @@ export async function checkLedgers(
         unequal.map(({ id }) => id),
       );
     });
-  } finally {
-    await client.end();
-  }
-}
+  });

@@ -3,7 +3,7 @@ import { type Api, forEach } from './api.ts';
 import { liveThrough } from './days.ts';
 import { granted } from './granted.ts';
 import * as ask from './operations.ts';
-import { atHour, MIN_ORDER_CENTS, type Plan, POINTS, TIME_ZONE } from './plan.ts';
+import { atHour, LADDER, MIN_ORDER_CENTS, type Plan, SETTINGS, TIME_ZONE } from './plan.ts';
 
 const DISCOUNT_BASIS_POINTS = 1_000;
 const PAGE = 200;
@@ -24,7 +24,7 @@ export type Played = {
   capped: number;
   liability: ask.Liability;
   reconciliation: { members: number; batches: number; differences: readonly ask.Difference[] };
-  members: readonly ask.MemberPoints[];
+  members: readonly ask.MemberAccount[];
 };
 
 export type Stage = { shop: Api; plan: Plan; progress: Progress };
@@ -38,8 +38,8 @@ export async function play(root: Api, { plan, progress }: Omit<Stage, 'shop'>): 
       timeZone: TIME_ZONE,
       sandbox: true,
       clock: atHour(plan.days[0] as string, '00'),
-      settings: POINTS,
-      tiers: [{ name: 'Customer', qualifyPoints: 0, maintainPoints: 0 }],
+      settings: SETTINGS,
+      tiers: LADDER,
     },
   });
   const stage = { shop: root.as(createProgram.secretKey), plan, progress };
@@ -113,12 +113,13 @@ async function claimAll(stage: Stage, of: Claiming): Promise<Map<string, string>
 }
 
 /** What the shop's dashboard would show of each of them. */
-async function readMembers({ shop, plan, progress }: Stage): Promise<ask.MemberPoints[]> {
-  const found: ask.MemberPoints[] = [];
+async function readMembers({ shop, plan, progress }: Stage): Promise<ask.MemberAccount[]> {
+  const found: ask.MemberAccount[] = [];
   const bar = progress.step('Accounts', plan.customers.length);
   try {
     for (let after: string | null = null; ; ) {
-      const page: Page = (await shop.call(ask.membersPage, { first: PAGE, after })).members;
+      const page: ask.MemberPage = (await shop.call(ask.membersPage, { first: PAGE, after }))
+        .members;
       found.push(...page.nodes);
       bar.tick(page.nodes.length);
       if (!page.pageInfo.hasNextPage) return found;
@@ -128,8 +129,3 @@ async function readMembers({ shop, plan, progress }: Stage): Promise<ask.MemberP
     bar.end();
   }
 }
-
-type Page = {
-  nodes: ask.MemberPoints[];
-  pageInfo: { hasNextPage: boolean; endCursor: string };
-};

@@ -4,12 +4,17 @@
  */
 import type pg from 'pg';
 import type { Lot, Oracle } from '../../test/support/oracle.ts';
+import type { TiersOracle } from '../../test/support/tiers-oracle.ts';
 
 /** JSON: what differs need only be seen to differ. */
-export type State = { account: unknown; lots: unknown; spends: unknown; journal: unknown };
+export type State = Record<
+  'account' | 'lots' | 'spends' | 'journal' | 'tier' | 'warnings',
+  unknown
+>;
 
-export function stateOf(ledger: Oracle): State {
+export function stateOf(ledger: TiersOracle): State {
   const [holder] = ledger.holders as [Oracle['holders'][number]];
+  const { rank, graceEnds, history, warnings } = ledger.standing(holder.id);
   const place = (lot: Lot | null) => (lot === null ? null : ledger.lots.indexOf(lot));
   return {
     account: [ledger.outstanding(holder.id), holder.debt],
@@ -26,6 +31,11 @@ export function stateOf(ledger: Oracle): State {
     journal: ledger.entries.map((entry) => [
       ...[entry.kind, entry.points, entry.after, place(entry.lot), entry.at],
     ]),
+    tier: [
+      ...[rank, graceEnds === null ? null : ledger.days.startOf(graceEnds)],
+      history.map((change) => [change.from, change.to, change.reason, change.at]),
+    ],
+    warnings,
   };
 }
 
@@ -68,12 +78,24 @@ const STATES = `
       ${ms('e.at')}) ORDER BY e.id) AS list
     FROM ledger_entries e LEFT JOIN places l ON l.id = e.batch_id
     WHERE e.program_id = $1 GROUP BY e.member_id
+  ), changes AS (
+    SELECT member_id, json_agg(json_build_array(from_rank, to_rank, reason, ${ms('at')})
+      ORDER BY id) AS list
+    FROM tier_changes WHERE program_id = $1 GROUP BY member_id
+  ), warnings AS (
+    SELECT e.member_id, json_agg((e.at AT TIME ZONE p.time_zone)::date ORDER BY e.id) AS list
+    FROM events e JOIN programs p ON p.id = e.program_id
+    WHERE e.program_id = $1 AND e.type = 'tier.grace_warning' GROUP BY e.member_id
   )
   SELECT m.external_id AS customer, json_build_array(m.outstanding, m.debt) AS account,
     coalesce(l.list, '[]') AS lots, coalesce(s.list, '[]') AS spends,
-    coalesce(j.list, '[]') AS journal
+    coalesce(j.list, '[]') AS journal, json_build_array(t.rank, ${ms('m.grace_ends_at')},
+      coalesce(c.list, '[]')) AS tier, coalesce(w.list, '[]') AS warnings
   FROM members m
+  JOIN tiers t ON t.program_id = m.program_id AND t.id = m.tier_id
   LEFT JOIN lots l ON l.member_id = m.id
   LEFT JOIN spends s ON s.member_id = m.id
   LEFT JOIN journal j ON j.member_id = m.id
+  LEFT JOIN changes c ON c.member_id = m.id
+  LEFT JOIN warnings w ON w.member_id = m.id
   WHERE m.program_id = $1`;

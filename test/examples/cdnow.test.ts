@@ -10,6 +10,7 @@ import {
   sum,
 } from '../../examples/demo/cdnow.ts';
 import { tenthOf } from '../../examples/demo/coupons-check.ts';
+import { ladderByMonth } from '../../examples/demo/ladder.ts';
 import { atHour, planOf, visitsOf } from '../../examples/demo/plan.ts';
 
 const purchases = await readPurchases();
@@ -101,6 +102,29 @@ test('everything in the plan happens once, on its day, in the order of the file'
       ({ customer, date }) => customer === busiest.customer && date === busiest.purchases[0]?.date,
     ),
   );
+});
+
+test('the ladder of a month is what its moves made of the month before', () => {
+  const plan = planOf(purchases, { customers: 5, days: 30 }); // and three days of February
+  const months = ladderByMonth(plan, {
+    moves: [
+      { month: '2021-01', from: 1, to: 3, count: 2 },
+      { month: '2021-02', from: 3, to: 2, count: 1 },
+      { month: '2021-02', from: 1, to: 2, count: 1 },
+    ],
+    expired: { '2021-02': 7 },
+    warnings: { '2021-01': 3 },
+  });
+  expect(months).toEqual([
+    {
+      ...{ month: '2021-01', members: [3, 0, 2, 0], upgrades: 2, downgrades: 0 },
+      ...{ warnings: 3, expired: 0 },
+    },
+    {
+      ...{ month: '2021-02', members: [2, 2, 1, 0], upgrades: 1, downgrades: 1 },
+      ...{ warnings: 0, expired: 7 },
+    },
+  ]);
 });
 
 test('days pass month ends and leap years', () => {

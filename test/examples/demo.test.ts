@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import { connect } from '../../examples/demo/api.ts';
-import { readPurchases } from '../../examples/demo/cdnow.ts';
+import { readPurchases, sum } from '../../examples/demo/cdnow.ts';
 import {
   checkAnswers,
   checkDatabase,
@@ -8,8 +8,9 @@ import {
   expectedOf,
 } from '../../examples/demo/coupons-check.ts';
 import { expectPoints } from '../../examples/demo/expected-points.ts';
+import { ladderTable, readLadder } from '../../examples/demo/ladder.ts';
 import { HELP, readOptions } from '../../examples/demo/options.ts';
-import { type Plan, planOf } from '../../examples/demo/plan.ts';
+import { LADDER, type Plan, planOf } from '../../examples/demo/plan.ts';
 import {
   checkLedgers,
   checkPoints,
@@ -20,8 +21,9 @@ import { silentProgress } from '../../examples/demo/progress.ts';
 import { type Played, play } from '../../examples/demo/scenario.ts';
 import { type Api, startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
-import type { Draw, Entry, Holder, Lot, Oracle, Spend } from '../support/oracle.ts';
+import type { Draw, Entry, Holder, Lot, Spend } from '../support/oracle.ts';
 import { runProgram } from '../support/process.ts';
+import type { Change, Standing, TiersOracle } from '../support/tiers-oracle.ts';
 import { torture } from '../support/torture.ts';
 
 const MAIN = 'examples/demo/main.ts';
@@ -56,9 +58,24 @@ test('every customer agrees with the file to the cent and to the point, by API a
   expect(await checkLedgers(ledgers, where)).toEqual([]);
 });
 
-test('there is something of everything in it: the cap bites, points are spent, expire, go back', () => {
-  for (const [name, points] of Object.entries(pointTotalsOf(ledgers)))
-    expect({ name, some: points > 0 }).toEqual({ name, some: true });
+test('there is something of everything in it', () => {
+  const standings = [...ledgers].map(([id, ledger]) => ledger.standing(id));
+  const bonuses = [...ledgers.values()].flatMap(({ lots }) => lots.filter((lot) => !lot.order));
+  const { value, ...points } = pointTotalsOf(ledgers);
+  const moves = standings.flatMap(({ history }) => history);
+  const happened = {
+    ...points,
+    upgrades: moves.filter(({ to, from }) => to > from).length,
+    'upgrades by two': moves.filter(({ to, from }) => to - from === 2).length,
+    downgrades: moves.filter(({ to, from }) => to < from).length,
+    graces: standings.filter(({ graceEnds }) => graceEnds).length,
+    warnings: standings.flatMap(({ warnings }) => warnings).length,
+    bonuses: bonuses.length,
+  };
+  const atLeast = torture ? 200 : 1;
+  for (const [what, count] of Object.entries(happened))
+    expect({ what, enough: count >= atLeast }).toEqual({ what, enough: true });
+  expect(value).toBe(points.outstanding);
 });
 
 /** What is said when one number of what is expected is one more. */
@@ -75,16 +92,61 @@ async function offByOne<Of extends Record<Name, number>, Name extends string>(of
 
 test('one point in an account, a lot, a draw or a line of the journal is a difference', async () => {
   const [id, ledger] = [...ledgers].find(([, { spends }]) => spends.length > 0) ?? [];
-  const { holders, lots, spends, entries } = ledger as Oracle;
+  const { holders, lots, spends, entries } = ledger as TiersOracle;
   const other = (part: string) => `members by SQL with other ${part}: 1, the first of them ${id}`;
   expect(await offByOne(holders[0] as Holder, 'debt')).toEqual([
     `accounts that differ by API: 1, the first of them ${id}`,
     other('account'),
   ]);
-  expect(await offByOne(lots[0] as Lot, 'cancelled')).toEqual([other('lots')]);
+  expect(await offByOne(lots[0] as Lot, 'expired')).toEqual([other('lots')]);
   const [draw] = (spends[0] as Spend).draws as [Draw];
   expect(await offByOne(draw, 'points')).toEqual([other('lots'), other('spends')]);
   expect(await offByOne(entries[0] as Entry, 'at')).toEqual([other('journal')]);
+});
+
+test('a rank, a grace, an instant of a change and a warning that differ are differences', async () => {
+  const find = (has: (standing: Standing) => unknown) => {
+    const [id = '', ledger] = [...ledgers].find(([one, { standing }]) => has(standing(one))) ?? [];
+    const other = (part: string) => `members by SQL with other ${part}: 1, the first of them ${id}`;
+    const byApi = `accounts that differ by API: 1, the first of them ${id}`;
+    return { standing: (ledger as TiersOracle).standing(id), other, byApi };
+  };
+  const moved = find(({ history }) => history.length > 0);
+  const asked = [moved.byApi, moved.other('tier')];
+  expect(await offByOne(moved.standing, 'rank')).toEqual(asked);
+  expect(await offByOne(moved.standing.history[0] as Change, 'at')).toEqual(asked);
+  const graced = find(({ graceEnds }) => graceEnds);
+  const { graceEnds } = graced.standing;
+  graced.standing.graceEnds = null;
+  const where = { databaseUrl, programId: played.programId };
+  expect(checkPoints(ledgers, played)).toEqual([graced.byApi]);
+  expect(await checkLedgers(ledgers, where)).toEqual([graced.other('tier')]);
+  graced.standing.graceEnds = graceEnds;
+  const warned = find(({ warnings }) => warnings.length > 0);
+  const warning = warned.standing.warnings.pop() as string;
+  expect(await checkLedgers(ledgers, where)).toEqual([warned.other('warnings')]);
+  warned.standing.warnings.push(warning);
+});
+
+test('the ladder by month holds everybody, and every move and expired point', async () => {
+  const months = await readLadder(plan, { databaseUrl, programId: played.programId });
+  expect(months.map(({ month }) => month)).toEqual([
+    ...new Set(plan.days.map((day) => day.slice(0, 7))),
+  ]);
+  for (const { members } of months) expect(sum(members)).toBe(plan.customers.length);
+  const ranks = [...ledgers].map(([id, ledger]) => ledger.standing(id).rank);
+  expect(months.at(-1)?.members).toEqual(
+    LADDER.map((_rung, index) => ranks.filter((rank) => rank === index + 1).length),
+  );
+  const moves = [...ledgers].flatMap(([id, ledger]) => ledger.standing(id).history);
+  const total = (name: 'upgrades' | 'downgrades' | 'expired') =>
+    sum(months.map((month) => month[name]));
+  expect(total('upgrades')).toBe(moves.filter(({ from, to }) => to > from).length);
+  expect(total('downgrades')).toBe(moves.filter(({ from, to }) => to < from).length);
+  expect(total('expired')).toBe(pointTotalsOf(ledgers).expired);
+  const lines = ladderTable(months);
+  expect(lines.length).toBe(months.length + 3);
+  expect(new Set(lines.slice(1).map(({ length }) => length)).size).toBe(1);
 });
 
 test('a total, a member without an account, and what reconcile found are differences', () => {

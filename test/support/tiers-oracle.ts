@@ -44,7 +44,7 @@ export class TiersOracle extends Oracle {
 
   constructor(of: ConstructorParameters<typeof Oracle>[0] & { tiers: TierTerms }) {
     super(of);
-    this.tiers = of.tiers;
+    this.tiers = { ...of.tiers };
     for (const { id } of of.holders) {
       this.standings.set(id, {
         ...{ rank: 1, graceEnds: null, birthday: null, missedSince: null },
