@@ -118,9 +118,7 @@ const REFUSED = 'The language model answered with an error.';
 
 test.each([
   [500, 3],
-  [503, 3],
   [429, 3],
-  [408, 3],
   [400, 2],
   [422, 2],
   [401, 1],
