@@ -31,6 +31,8 @@ export type Config = {
   lookupKeys: Keyring;
   tokenSecret: Uint8Array;
   metricsToken?: string;
+  /** Where a worker shows its numbers. None: nowhere. */
+  metricsPort?: number;
   /** Failed look-ups of a code that a member, or an address, has in 15 minutes. */
   lookupBudget: number;
   trustProxy: boolean | string[];
@@ -71,14 +73,13 @@ function serverUrl(protocols: string[], example: string) {
   );
 }
 
-function wholeNumber(range: { min: number; max: number }, otherwise: number) {
+function wholeNumber(range: { min: number; max: number }) {
   const isInside = (text: string) =>
     /^\d{1,9}$/.test(text) && Number(text) >= range.min && Number(text) <= range.max;
   return z
     .string()
     .refine(isInside, `expected a whole number from ${range.min} to ${range.max}`)
-    .transform(Number)
-    .default(otherwise);
+    .transform(Number);
 }
 
 /** An HTTP header carries ASCII and drops spaces at its ends: any other key could never match. */
@@ -130,7 +131,7 @@ const advisorUrl = serverUrl(['http:', 'https:'], 'https://models.example/v1').r
 
 /** In the order of .env.example, which a test keeps in step. */
 const settings = z.object({
-  PORT: wholeNumber({ min: 0, max: 65_535 }, 4000),
+  PORT: wholeNumber({ min: 0, max: 65_535 }).default(4000),
   HOST: z.string().regex(/^\S+$/, 'expected a host name or an address').default('127.0.0.1'),
   DATABASE_URL: serverUrl(
     ['postgresql:', 'postgres:'],
@@ -145,7 +146,8 @@ const settings = z.object({
     .string()
     .regex(/^[\x21-\x7e]+$/, 'expected printable characters')
     .optional(),
-  FLASH_LOOKUP_BUDGET: wholeNumber({ min: 1, max: 1_000_000 }, 10),
+  FLASH_METRICS_PORT: wholeNumber({ min: 0, max: 65_535 }).optional(),
+  FLASH_LOOKUP_BUDGET: wholeNumber({ min: 1, max: 1_000_000 }).default(10),
   FLASH_TRUST_PROXY: trustProxy,
   FLASH_ADVISOR_URL: advisorUrl.optional(),
   FLASH_ADVISOR_MODEL: z
@@ -232,6 +234,7 @@ export function readConfig(env: Env): Config {
     lookupKeys: data.FLASH_LOOKUP_KEYS,
     tokenSecret: data.FLASH_TOKEN_SECRET,
     ...(data.FLASH_METRICS_TOKEN === undefined ? {} : { metricsToken: data.FLASH_METRICS_TOKEN }),
+    ...(data.FLASH_METRICS_PORT === undefined ? {} : { metricsPort: data.FLASH_METRICS_PORT }),
     lookupBudget: data.FLASH_LOOKUP_BUDGET,
     trustProxy: data.FLASH_TRUST_PROXY,
     ...advisorOf(data),

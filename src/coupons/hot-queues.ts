@@ -1,12 +1,12 @@
-import { type CallLimit, HotQueue } from '../kernel/coalesce.ts';
+import { type CallLimit, type Hot, HotQueue } from '../kernel/coalesce.ts';
 import { type Db, retrying } from '../kernel/db.ts';
 import { traced } from '../kernel/trace.ts';
 import { type ClaimAnswer, type ClaimItem, claimCodesSql } from './sql/claim-codes.ts';
 import { type RedeemAnswer, type RedeemItem, redeemCodesSql } from './sql/redeem-codes.ts';
 
 export type CouponQueues = {
-  claims: HotQueue<ClaimItem, ClaimAnswer>;
-  redemptions: HotQueue<RedeemItem, RedeemAnswer>;
+  claims: Hot<ClaimItem, ClaimAnswer>;
+  redemptions: Hot<RedeemItem, RedeemAnswer>;
 };
 
 const REMEMBERED_POOLS = 10_000;

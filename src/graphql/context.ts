@@ -13,7 +13,11 @@ export type Context = {
   requestId: string;
   loaders: Loaders;
   live: LiveFeeds;
+  /** Whom it was about, as far as the input named them: for the log. */
+  members: Set<string>;
 };
+
+const contexts = new WeakMap<FastifyRequest, Context>();
 
 /** UNAUTHENTICATED for a credential that is missing, malformed, unknown or no longer in force. */
 export async function makeContext(
@@ -22,5 +26,24 @@ export async function makeContext(
 ): Promise<Context> {
   const caller = await authenticate(deps, request.headers.authorization);
   const loaders = makeLoaders(deps, caller);
-  return { deps, caller, address: request.ip, requestId: request.id, loaders, live };
+  const { ip: address, id: requestId } = request;
+  const members = new Set<string>(caller.kind === 'member' ? [caller.memberId] : []);
+  const context = { deps, caller, address, requestId, loaders, live, members };
+  contexts.set(request, context);
+  return context;
+}
+
+/** Undefined for a request that is none of GraphQL's, or was not admitted. */
+export const contextOf = (request: FastifyRequest): Context | undefined => contexts.get(request);
+
+/** Who asked, and about whom: ids of ours, and nothing else. */
+export function idsFor(request: FastifyRequest): Record<string, unknown> {
+  const context = contextOf(request);
+  if (!context) return {};
+  const { caller, members } = context;
+  return {
+    ...(caller.kind !== 'root' && { programId: caller.programId }),
+    ...(caller.kind === 'key' && { keyId: caller.keyId }),
+    ...(members.size > 0 && { members: [...members] }),
+  };
 }

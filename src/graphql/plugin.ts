@@ -120,7 +120,7 @@ function finish(
   body.singleResult.errors = errors;
   http.status = statusOf(errors);
   for (const error of errors as GraphQLFormattedError[])
-    apiMetrics(deps.metrics).errors.inc({ code: String(error.extensions?.code) });
+    apiMetrics(deps).errors.inc({ code: String(error.extensions?.code) });
 }
 
 function variableErrors(
@@ -156,7 +156,7 @@ function labelsOf(operation: OperationDefinitionNode, rootFields: ReadonlySet<st
 }
 
 function measure(asked: GraphQLRequestContextWillSendResponse<Context>, started: number): void {
-  const metrics = apiMetrics(asked.contextValue.deps.metrics);
+  const metrics = apiMetrics(asked.contextValue.deps);
   const root = asked.operation && asked.schema.getRootType(asked.operation.operation);
   const { type, fields } =
     asked.operation && root && asked.document

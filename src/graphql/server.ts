@@ -7,22 +7,25 @@ import {
 } from '@apollo/server/plugin/disabled';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import { makeExecutableSchema } from '@graphql-tools/schema';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import type { Deps } from '../deps.ts';
 import { registerHealth } from '../http/health.ts';
 import { apiMetrics, registerMetrics } from '../http/metrics.ts';
 import { registerPlayground } from '../http/playground.ts';
 import { traced } from '../kernel/trace.ts';
+import { ledgerMetrics } from '../loyalty/index.ts';
+import { webhookMetrics } from '../webhooks/index.ts';
 import { fleetMetrics } from '../workers/index.ts';
 import { guard } from './authorise.ts';
-import { type Context, makeContext } from './context.ts';
+import { type Context, contextOf, idsFor, makeContext } from './context.ts';
 import { errorBody, type Fault, faultOf, httpStatus } from './errors.ts';
 import { limits, MAX_BODY_BYTES, MAX_TOKENS } from './limits.ts';
 import { LiveFeeds } from './live.ts';
 import { formatError, requestPlugin } from './plugin.ts';
 import { resolvers } from './resolvers/index.ts';
-import { acceptSockets, socketHandler } from './socket.ts';
+import { socketHandler } from './socket.ts';
+import { acceptSockets } from './socket-wire.ts';
 
 const SCHEMA = new URL('../../schema.graphql', import.meta.url);
 // A body that trickles in for longer holds a connection for nothing.
@@ -63,6 +66,8 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
   registerHealth(app, deps);
   registerMetrics(app, deps);
   fleetMetrics(deps);
+  webhookMetrics(deps);
+  ledgerMetrics(deps);
   await registerPlayground(app, { deps, wsHandler: socketHandler({ deps, schema, live }) });
   return app;
 }
@@ -105,15 +110,12 @@ async function serveGraphql(
   });
   await apollo.start();
   app.addHook('onClose', () => apollo.stop());
-  const contexts = new WeakMap<FastifyRequest, Context>();
   const answer = fastifyApolloHandler(apollo, {
-    context: async (request) => contexts.get(request) as Context,
+    context: async (request) => contextOf(request) as Context,
   });
   app.post('/graphql', {
     // Before the body is read: a stranger's two megabytes are not worth parsing.
-    onRequest: async (request) => {
-      contexts.set(request, await makeContext({ deps, live }, request));
-    },
+    onRequest: async (request) => void (await makeContext({ deps, live }, request)),
     handler: (request, reply) =>
       traced('graphql', {}, async () => answer.call(app, request, reply)),
   });
@@ -136,6 +138,7 @@ function logRequests(app: FastifyInstance, deps: Deps): void {
         route: request.routeOptions.url ?? 'unknown',
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime),
+        ...idsFor(request),
       },
       'request',
     );
@@ -148,7 +151,7 @@ function answerErrors(app: FastifyInstance, deps: Deps): void {
     const fault = transportFault(error) ?? faultOf(error);
     if (fault.code === 'INTERNAL_SERVER_ERROR')
       deps.log.error({ err: error, requestId: request.id }, 'internal error');
-    apiMetrics(deps.metrics).errors.inc({ code: fault.code });
+    apiMetrics(deps).errors.inc({ code: fault.code });
     // A body that is too large or no JSON keeps HTTP's own number for it.
     const status =
       error.statusCode === 413 || error.statusCode === 415 ? error.statusCode : undefined;

@@ -2,8 +2,8 @@
  * Subscriptions, by the protocol of graphql-ws on the URL of everything else. They pass by Apollo,
  * so what that does for a request is done here: who asks, what it may cost, what is said of errors.
  */
-import websocket, { type WebSocket } from '@fastify/websocket';
-import type { FastifyInstance, RouteOptions } from 'fastify';
+import type { WebSocket } from '@fastify/websocket';
+import type { RouteOptions } from 'fastify';
 import {
   type DocumentNode,
   type ExecutionArgs,
@@ -15,7 +15,6 @@ import {
   validate,
 } from 'graphql';
 import type { SubscribePayload } from 'graphql-ws';
-import { makeHandler } from 'graphql-ws/use/@fastify/websocket';
 import type { Deps } from '../deps.ts';
 import { badInput } from '../kernel/errors.ts';
 import { authenticate, type Caller } from '../programs/index.ts';
@@ -26,28 +25,22 @@ import { type Fault, faultOf } from './errors.ts';
 import { costOf, limits, MAX_COST, MAX_TOKENS } from './limits.ts';
 import type { LiveFeeds } from './live.ts';
 import { makeLoaders } from './loaders.ts';
+import { overSockets } from './socket-wire.ts';
 
-const MAX_MESSAGE_BYTES = 64 * 1024;
 const MAX_SUBSCRIPTIONS = 20;
 const INIT_PATIENCE_MS = 3_000;
-const KEEP_ALIVE_MS = 12_000;
 // A key that is revoked, or a token that runs out, ends what was begun with it.
 const CHECK_EVERY_MS = 2_000;
 // The protocol's own number for a credential that is missing or not in force.
 const UNAUTHORIZED = 4401;
 
 type Serving = { deps: Deps; schema: GraphQLSchema; live: LiveFeeds };
-type Extra = { socket: WebSocket; caller?: Caller; address: string; requestId: string };
-
-/** Before any route. A message of any size would be held in memory before it is looked at. */
-export async function acceptSockets(app: FastifyInstance): Promise<void> {
-  await app.register(websocket, { options: { maxPayload: MAX_MESSAGE_BYTES } });
-}
+type Extra = { caller?: Caller; address: string; requestId: string };
 
 /** What a GET of /graphql does when it asks for a WebSocket. */
 export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHandler']> {
   const { deps, schema } = serving;
-  return makeHandler<Record<string, unknown>, Partial<Extra>>(
+  return overSockets<Extra>(
     {
       schema,
       connectionInitWaitTimeout: INIT_PATIENCE_MS,
@@ -71,7 +64,7 @@ export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHan
       onNext: (...[, , , , result]) =>
         result.errors ? { ...result, errors: result.errors.map(presented) } : undefined,
     },
-    KEEP_ALIVE_MS,
+    deps.log,
   );
 }
 
@@ -123,7 +116,8 @@ function admit(
   const [fault] = variableFaults(schema, { operation, variables });
   if (fault) throw asError(fault);
   const loaders = makeLoaders(deps, caller);
-  const contextValue: Context = { deps, caller, address, requestId, loaders, live };
+  const members = new Set<string>();
+  const contextValue: Context = { deps, caller, address, requestId, loaders, live, members };
   const { operationName } = payload;
   return { schema, document, contextValue, variableValues: variables, operationName };
 }

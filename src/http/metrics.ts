@@ -1,25 +1,18 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
 import type { Deps } from '../deps.ts';
 import { sameSecret } from '../kernel/crypto.ts';
+import { registeredOnce } from '../kernel/metrics.ts';
 import { isFromThisMachine } from './peer.ts';
-
-export type ApiMetrics = ReturnType<typeof register>;
-
-const registered = new WeakMap<Registry, ApiMetrics>();
 
 /**
  * The API's own numbers. Every label is a name of the schema: what a client may choose could be
  * data.
  */
-export function apiMetrics(registry: Registry): ApiMetrics {
-  const metrics = registered.get(registry) ?? register(registry);
-  registered.set(registry, metrics);
-  return metrics;
-}
+export const apiMetrics = registeredOnce(register);
 
-function register(registry: Registry) {
-  const registers = [registry];
+function register({ metrics }: Pick<Deps, 'metrics'>) {
+  const registers = [metrics];
   return {
     operations: new Counter({
       name: 'flash_graphql_operations_total',

@@ -60,6 +60,9 @@ export class CallLimit {
   }
 }
 
+/** What a queue is to those who ask it. */
+export type Hot<Input, Outcome> = Pick<HotQueue<Input, Outcome>, 'submit'>;
+
 /** The queue of one operation: two lanes for each program that has requests waiting. */
 export class HotQueue<Input, Outcome> {
   private readonly lanes = new Map<string, Lane<Input, Outcome>>();

@@ -47,7 +47,7 @@ export async function awardPoints(deps: Deps, award: Award): Promise<Awarded | R
   const { outcome, lot, dayTotal } = answer;
   if (!lot) return refuse(outcome);
   if (outcome === 'AWARDED' && dayTotal !== null)
-    raiseTracker(deps, { programId, memberId, day: lot.day, total: dayTotal, seen });
+    raiseTracker(deps, { programId, memberId, lot, total: dayTotal, seen });
   const capped = lot.points < lot.requested;
   return { ok: true, batch: lot, alreadyAwarded: outcome === 'REPEATED', capped };
 }

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
+import { ledgerMetrics } from './metrics.ts';
+import type { LedgerBatch } from './types.ts';
 
 const PATIENCE_MS = 250;
 const TRIES = 2;
@@ -50,11 +52,13 @@ const RAISE = `
  */
 export function raiseTracker(
   deps: Deps,
-  of: Of & { day: Date; total: bigint; seen: Tracked },
+  of: Of & { lot: Pick<LedgerBatch, 'day' | 'points'>; total: bigint; seen: Tracked },
 ): void {
-  const day = of.day.toISOString().slice(0, 10);
+  const day = of.lot.day.toISOString().slice(0, 10);
   const seen = of.seen.totals[day];
   const ahead = seen !== undefined && Number(seen) > Number(of.total) ? seen : '';
+  const isLost = seen === undefined && of.total > of.lot.points;
+  if (isLost || ahead) ledgerMetrics(deps).rebuilds.inc();
   deps.redis
     .eval(RAISE, 1, keyOf(of), day, of.total.toString(), ahead, KEPT_SECONDS)
     .catch(() => undefined);

@@ -1,12 +1,12 @@
-import { type CallLimit, HotQueue } from '../kernel/coalesce.ts';
+import { type CallLimit, type Hot, HotQueue } from '../kernel/coalesce.ts';
 import { type Db, KEY_TAKEN, ROW_GONE, retrying } from '../kernel/db.ts';
 import { traced } from '../kernel/trace.ts';
 import { type AwardAnswer, type AwardItem, awardPointsSql } from './sql/award-points.ts';
 import { type SpendAnswer, type SpendItem, spendPointsSql } from './sql/spend-points.ts';
 
 export type LedgerQueues = {
-  awards: HotQueue<AwardItem, AwardAnswer>;
-  spends: HotQueue<SpendItem, SpendAnswer>;
+  awards: Hot<AwardItem, AwardAnswer>;
+  spends: Hot<SpendItem, SpendAnswer>;
   /** Programs whose awards ask the cap's tracker before the ledger: see award-points.ts. */
   trackerFirst: Set<string>;
 };

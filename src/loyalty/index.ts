@@ -1,9 +1,11 @@
-export { type Award, type Awarded, awardPoints } from './award-points.ts';
+export type { Award, Awarded } from './award-points.ts';
 export { birthdayBonusTask, reengagementBonusTask } from './bonuses.ts';
+export { awardPoints } from './counted-award.ts';
 export { evaluateTiersTask } from './evaluate-tiers.ts';
 export { expirePointsTask } from './expire-points.ts';
 export { grantPoints } from './grant-points.ts';
 export { type LedgerQueues, openLedgerQueues } from './hot-queues.ts';
+export { ledgerMetrics } from './metrics.ts';
 export {
   drawsOfSpends,
   type Liability,

@@ -24,7 +24,8 @@ export async function deliverWebhook(
   const total = { scanned: 0, changed: 0 };
   const lease = await takeLease(deps, { programId, name: `webhook:${webhookId}` });
   if (!lease) return total;
-  const sender = measured(deps, openSender({ ...reachOf(deps), signal }));
+  const open = openSender({ ...reachOf(deps), signal });
+  const sender = measured(deps, { sender: open, programId, webhookId });
   const giveUpAt = performance.now() + RUN_MS;
   try {
     while (lease.isHeld() && !signal.aborted && performance.now() < giveUpAt) {

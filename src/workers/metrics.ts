@@ -1,21 +1,14 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
 import type { Deps } from '../deps.ts';
+import { registeredOnce, watchCounts, watchNumber } from '../kernel/metrics.ts';
 import { traced } from '../kernel/trace.ts';
 import type { Task, WorkerRun } from './task.ts';
-
-type FleetMetrics = ReturnType<typeof register>;
-
-const registered = new WeakMap<Registry, FleetMetrics>();
 
 /**
  * The runs of this process, and what any process can say of the whole fleet: the queue and the open
  * failures are read when somebody asks.
  */
-export function fleetMetrics(deps: Deps): FleetMetrics {
-  const metrics = registered.get(deps.metrics) ?? register(deps);
-  registered.set(deps.metrics, metrics);
-  return metrics;
-}
+export const fleetMetrics = registeredOnce(register);
 
 function register(deps: Deps) {
   const labelNames = ['task'] as const;
@@ -54,46 +47,28 @@ async function readQueue({ db, clock }: Deps): Promise<Queue> {
   return row as Queue;
 }
 
-type Watched = { name: string; help: string; of(queue: Queue): number };
-
-/** A database that is away must not take the other numbers with it. */
 function watchQueue(deps: Deps): void {
-  const watched: Watched[] = [
-    {
-      name: 'flash_queue_jobs',
-      help: 'Jobs that wait and could run now',
-      of: ({ jobs }) => Number(jobs),
-    },
-    {
-      name: 'flash_queue_oldest_job_seconds',
-      help: 'For how long the oldest of them has waited',
-      of: ({ age }) => age,
-    },
-  ];
-  for (const { name, help, of } of watched) {
-    const gauge: Gauge = new Gauge({
-      name,
-      help,
-      registers: [deps.metrics],
-      collect: async () => gauge.set(await readQueue(deps).then(of, () => Number.NaN)),
-    });
-  }
+  watchNumber(deps, {
+    name: 'flash_queue_jobs',
+    help: 'Jobs that wait and could run now',
+    read: async () => Number((await readQueue(deps)).jobs),
+  });
+  watchNumber(deps, {
+    name: 'flash_queue_oldest_job_seconds',
+    help: 'For how long the oldest of them has waited',
+    read: async () => (await readQueue(deps)).age,
+  });
 }
 
-function watchFailures({ db, metrics }: Deps): void {
-  const read = async () => {
-    const where = { resolvedAt: null };
-    return db.workerFailure.groupBy({ by: ['task'], where, _count: true });
-  };
-  const open: Gauge<'task'> = new Gauge({
+function watchFailures(deps: Deps): void {
+  watchCounts(deps, {
     name: 'flash_worker_open_failures',
     help: 'Members for whom a task has failed and not succeeded since',
-    labelNames: ['task'] as const,
-    registers: [metrics],
-    collect: async () => {
-      const counts = await read().catch(() => []);
-      open.reset();
-      for (const { task, _count } of counts) open.set({ task }, _count);
+    label: 'task',
+    read: async () => {
+      const where = { resolvedAt: null };
+      const rows = await deps.db.workerFailure.groupBy({ by: ['task'], where, _count: true });
+      return new Map(rows.map(({ task, _count }) => [task, _count]));
     },
   });
 }

@@ -202,3 +202,38 @@ test('closing the API closes the sockets, and does not wait for them', async () 
   await own.close();
   await expect(isClosed).resolves.toBeUndefined();
 });
+
+test('a client that does not say goodbye is cut off when the API closes', async () => {
+  const own = await startApi(deps);
+  const client = new WebSocket(`${own.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  await new Promise((resolve) => client.once('open', resolve));
+  client.pause(); // it reads nothing any more, the goodbye of the server among it
+  const began = performance.now();
+  await own.close();
+  expect(performance.now() - began).toBeLessThan(2_000);
+  client.terminate();
+});
+
+test('what is no message, or names a subscription twice, ends the connection without an echo', async () => {
+  const say = async (...messages: string[]) => {
+    const client = new WebSocket(socketUrl, 'graphql-transport-ws');
+    await new Promise((resolve) => client.once('open', resolve));
+    const closed = new Promise<string>((resolve) =>
+      client.once('close', (code, reason) => resolve(`${code} ${reason}`)),
+    );
+    client.send(
+      JSON.stringify({
+        type: 'connection_init',
+        payload: { authorization: `Bearer ${secretKey}` },
+      }),
+    );
+    await new Promise((resolve) => client.once('message', resolve));
+    for (const message of messages) client.send(message);
+    return closed;
+  };
+  const payload = { query: 'subscription { events { id } }' };
+  const subscribe = JSON.stringify({ type: 'subscribe', id: 's3cret', payload });
+  expect(await say('s3cret')).toMatch(/^4400 /);
+  expect(await say(subscribe, subscribe)).toBe('4409 id: expected one that is not in use');
+  expect(await say('x'.repeat(70_000))).toMatch(/^1009/);
+});

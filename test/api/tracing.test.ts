@@ -3,9 +3,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, expect, test } from 'vitest';
 import { startTracing } from '../../src/tracing.ts';
+import { createWebhook } from '../../src/webhooks/index.ts';
 import { runWorker } from '../../src/workers/index.ts';
 import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
+import { startReceiver } from '../support/receiver.ts';
 import { aWorld } from '../support/world.ts';
 
 /** A collector: a real server that keeps what is posted to it. */
@@ -33,9 +35,13 @@ function spans(): Span[] {
 }
 
 test('a request, its shared call and a worker’s run become spans that hold nothing of a client', async () => {
-  const deps = await testDeps();
+  const deps = await testDeps({ config: { webhookAllowPrivate: true } });
   const api = await startApi(deps);
   const world = await aWorld(deps);
+  const { programId } = world;
+  const receiver = await startReceiver();
+  const endpoint = { url: `${receiver.url}?private-path`, enabled: true };
+  const { secret } = await createWebhook(deps, { programId, input: endpoint });
   const stop = startTracing({ traceUrl: `http://127.0.0.1:${port}` });
   const email = 'somebody.private@example.com';
   await api.data(
@@ -45,7 +51,9 @@ test('a request, its shared call and a worker’s run become spans that hold not
     { pool: world.pool.id, email },
   );
   await api.query(world.secretKey, '{ member(externalId: "private-name") { id } }');
-  await runWorker(deps, { programId: world.programId, task: 'EXPIRE_POINTS' });
+  await runWorker(deps, { programId, task: 'EXPIRE_POINTS' });
+  while (receiver.received.length === 0)
+    await runWorker(deps, { programId, task: 'DELIVER_WEBHOOKS' });
   await stop();
 
   expect(bodies[0]).toMatch(/^\/v1\/traces /);
@@ -54,12 +62,15 @@ test('a request, its shared call and a worker’s run become spans that hold not
     'claim_codes',
     'mutation claimCode',
     'query member',
+    'task DELIVER_WEBHOOKS',
     'task EXPIRE_POINTS',
+    'webhook delivery',
   ]);
   expect(byName.get('claim_codes')?.parentSpanId).toBe(byName.get('mutation claimCode')?.spanId);
   const all = bodies.join('\n');
-  for (const secret of [email, 'private-name', world.secretKey, world.plaintext])
-    expect(all).not.toContain(secret);
+  const { secretKey, plaintext } = world;
+  for (const text of [email, 'private-', secretKey, plaintext, secret])
+    expect(all).not.toContain(text);
 });
 
 test('without a collector there is nothing to stop', async () => {

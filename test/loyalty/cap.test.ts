@@ -124,17 +124,18 @@ describe('the tracker', () => {
     const ledger = await openLedger(deps, { settings: { dailyCap: 100 } });
     const [programId, memberId] = [ledger.programId, await ledger.member()];
     const day = new Date('2021-01-01T00:00:00Z');
+    const lot = { day, points: 40n };
     const seen = { known: true, totals: {} };
     for (const total of [60n, 90n, 30n, 60n, 90n, 0n])
-      raiseTracker(deps, { programId, memberId, day, total, seen });
+      raiseTracker(deps, { programId, memberId, lot: { day, points: total }, total, seen });
     expect(await tracked(ledger, memberId)).toBe('90');
     // Seen ahead of the ledger, and raised by somebody else since: their word is the newer one.
     const ahead = { known: true, totals: { '2021-01-01': '95' } };
-    raiseTracker(deps, { programId, memberId, day, total: 40n, seen: ahead });
+    raiseTracker(deps, { programId, memberId, lot, total: 40n, seen: ahead });
     expect(await tracked(ledger, memberId)).toBe('90');
     // Still as it was seen: put right.
     const same = { known: true, totals: { '2021-01-01': '90' } };
-    raiseTracker(deps, { programId, memberId, day, total: 40n, seen: same });
+    raiseTracker(deps, { programId, memberId, lot, total: 40n, seen: same });
     expect(await tracked(ledger, memberId)).toBe('40');
   });
 

@@ -36,7 +36,7 @@ function trackerSteps(memberId: MemberId) {
   let seen = { known: false, totals: {} };
   let total = 0n;
   const raise = async () => {
-    raiseTracker(on.left, { ...of, day: new Date(today), total, seen });
+    raiseTracker(on.left, { ...of, lot: { day: new Date(today), points: total }, total, seen });
     await on.left.redis.ping();
   };
   const steps: Record<string, () => Promise<unknown>> = {

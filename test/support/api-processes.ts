@@ -1,9 +1,8 @@
 /** Real API processes on one database, and a client of each. */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { inject } from 'vitest';
 import { type Body, post } from './api.ts';
 import { testKeys } from './database.ts';
+import { freePort } from './free-port.ts';
 import { end, launch, type Program } from './process.ts';
 
 export type ApiProcess = {
@@ -96,14 +95,6 @@ export async function startApiProcess(databaseUrl: string): Promise<ApiProcess> 
     },
     end: (signal) => end(program, signal),
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  return port;
 }
 
 async function untilReady(url: string, program: Program): Promise<void> {

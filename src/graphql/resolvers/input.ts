@@ -16,12 +16,17 @@ type Named = { id: string | null | undefined; field: string };
  * The member that an input names. A member token acts for its own member alone: left out it is that
  * one, and every other id is FORBIDDEN, whether there is such a member or not.
  */
-export function memberNamed({ caller }: Context, { id, field }: Named): MemberId | undefined {
-  if (caller.kind !== 'member')
-    return id == null ? undefined : idOf<MemberId>(id, { field, what: 'member' });
-  if (id != null && parseId(id) !== caller.memberId)
-    throw new Mistake('FORBIDDEN', `${field}: a member token acts for its own member`, field);
-  return caller.memberId;
+export function memberNamed(context: Context, { id, field }: Named): MemberId | undefined {
+  const { caller, members } = context;
+  if (caller.kind === 'member') {
+    if (id != null && parseId(id) !== caller.memberId)
+      throw new Mistake('FORBIDDEN', `${field}: a member token acts for its own member`, field);
+    return caller.memberId;
+  }
+  if (id == null) return undefined;
+  const memberId = idOf<MemberId>(id, { field, what: 'member' });
+  members.add(memberId);
+  return memberId;
 }
 
 /** Who asks about a code, and for whom: see what `coupons` answers to each. */

@@ -8,7 +8,7 @@ export function refusal(
   { deps }: Context,
   { reason, mistyped }: { reason: RefusalReason; mistyped?: boolean },
 ): Refusal {
-  apiMetrics(deps.metrics).refusals.inc({ reason });
+  apiMetrics(deps).refusals.inc({ reason });
   const { message, retryable } = refusals[reason];
   const hint = mistyped ? ' It looks mistyped.' : '';
   return { __typename: 'Refusal', reason, message: message + hint, retryable };
