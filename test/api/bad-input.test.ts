@@ -29,6 +29,7 @@ const MARK = 'Zebra';
 const NOBODY = '01890000-0000-7000-8000-000000000000';
 
 const pool = { name: 'P', discountKind: 'AMOUNT', discountValue: 100, exhaustion: 'REFUSE' };
+const advice = await api.data(world.secretKey, '{ couponAdvisor { suggestions { id } } }');
 const endpoint = { url: 'https://shop.example/', types: ['code.claimed'], enabled: true };
 const order = { code: world.plaintext, orderId: 'o-1' };
 const tier = { name: 'T', qualifyPoints: 0, maintainPoints: 0, multiplier: 10_000 };
@@ -60,6 +61,8 @@ const theirSpend = await aSpend(deps, {
 
 /** What each mutation accepts; every test changes one thing of it. */
 const valid: Record<string, Variables> = {
+  // First: what is done below changes what may be offered.
+  adoptSuggestion: { id: advice.couponAdvisor.suggestions[0].id },
   createProgram: { input: { ...program, clock, settings, tiers: [tier] } },
   updateProgram: { settings },
   setTiers: { tiers: [tier, { ...tier, qualifyPoints: 5 }] },
@@ -138,6 +141,7 @@ const valid: Record<string, Variables> = {
   reverseAward: {
     input: { source: 'SHOPIFY', orderId: 'o', generation: 1, refundId: 'r', amount: 1 },
   },
+  runWorker: { task: 'EXPIRE_POINTS' },
   createWebhook: { input: endpoint },
   updateWebhook: { id: world.webhook.id, input: endpoint },
   rotateWebhookSecret: { id: world.webhook.id },

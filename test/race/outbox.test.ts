@@ -78,6 +78,17 @@ test('spends of two members, spend of the second, commit, commit: in the order o
   expect(await outOfOrder(on.left)).toEqual([]);
 });
 
+test('a sweep of two members, award for the second, commit, commit: in the order of events', async () => {
+  const members = await pair();
+  for (const member of members) await ledger.lot(member, 100);
+  const SWEEP = "SELECT expire_points($1::uuid, '2031-01-01', $2::uuid[])";
+  await overtaken(members, {
+    call: () => first.query(SWEEP, [programId, members]),
+    meanwhile: () => second.query(AWARD, [programId, JSON.stringify(awards([members[1]]))]),
+  });
+  expect(await outOfOrder(on.left)).toEqual([]);
+});
+
 test('a batch of redemptions has begun, a code is claimed, redeem: told AGAIN, and in order', async () => {
   const [held] = await heldCodes(on.left, { programId, count: 1 });
   if (!held) throw new Error('no code');
