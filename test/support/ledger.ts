@@ -49,8 +49,11 @@ export async function openLedger(deps: Deps, { settings = {}, ...program }: Of =
     secretKey,
     member: async (rank = 1): Promise<MemberId> => {
       const { id } = await aMember(deps, { programId });
-      const tier = await deps.db.tier.findFirstOrThrow({ where: { programId, rank } });
-      await deps.db.member.updateMany({ where: { programId, id }, data: { tierId: tier.id } });
+      if (rank > 1)
+        await deps.db.$queryRaw`
+          SELECT change_tiers(p, ARRAY[${id}::uuid], ARRAY[${rank}::int], 'QUALIFIED',
+            day_of(p.id, program_now(p.id)), program_now(p.id))::text
+          FROM programs p WHERE p.id = ${programId}::uuid`;
       return id;
     },
     award: (memberId: MemberId, orderId: string, bought: Bought & { amount: number }) =>
