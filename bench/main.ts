@@ -13,11 +13,12 @@ import { lists } from './lines/lists.ts';
 import { memory } from './lines/memory.ts';
 import { redeem } from './lines/redeem.ts';
 import { spend } from './lines/spend.ts';
+import { wallet } from './lines/wallet.ts';
 import { type Options, readOptions } from './options.ts';
 import { machine, type Result, report } from './report.ts';
 import { openWorld } from './world.ts';
 
-const OF_CODES = [claim, taps, redeem, generating, job, lists, sizes, drained, snapshot];
+const OF_CODES = [claim, taps, redeem, generating, job, lists, wallet, sizes, drained, snapshot];
 const OF_POINTS = [award, spend, crowds, oldLots];
 const LINES: Line[] = [...OF_CODES, ...OF_POINTS, advisor, memory];
 

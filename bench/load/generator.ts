@@ -61,6 +61,12 @@ class Run {
     };
   }
 
+  /** The moment of the next request, where they come at a pace of their own. */
+  private dueAt(): number {
+    const { pace } = this.job;
+    return pace === undefined ? 0 : this.started + (this.issued * 1000) / pace;
+  }
+
   /** Whether there is time, and a value, for one more request. */
   private mayIssue(now: number): boolean {
     const { seconds, count, values } = this.job;
@@ -73,10 +79,13 @@ class Run {
     let sentAt = 0;
     let kept: Buffer | undefined;
     const next = (now: number) => {
-      if (!this.mayIssue(now)) return;
-      sentAt = now;
+      const at = Math.max(this.dueAt(), this.job.pace === undefined ? now : 0);
+      if (!this.mayIssue(at)) return;
+      sentAt = at;
       this.pending += 1;
-      socket.write(this.request(), 'latin1');
+      const request = this.request();
+      if (at <= now) socket.write(request, 'latin1');
+      else setTimeout(() => socket.write(request, 'latin1'), at - now);
     };
     socket.setNoDelay(true);
     socket.on('error', (error) => this.finish?.reject(error));

@@ -11,6 +11,11 @@ export type Job = {
   values: Values;
   /** What every answer must contain; the first one that does not ends the round with an error. */
   expect: string;
+  /**
+   * Requests a second, each at its own moment: one that has to wait for a connection counts its
+   * waiting. Without it, each connection sends as soon as it has its answer.
+   */
+  pace?: number;
   /** Until so many seconds have passed, or so many answers have come. */
   seconds?: number;
   count?: number;

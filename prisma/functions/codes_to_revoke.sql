@@ -11,7 +11,6 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_after uuid := coalesce(p_job.after, '00000000-0000-0000-0000-000000000000');
   v_last constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-  v_pool uuid := p_job.pool_id;
   v_statuses code_status[] := CASE WHEN p_job.replace THEN '{ALLOCATED}'
     ELSE '{AVAILABLE,ALLOCATED}' END;
   v_recipients uuid[];
@@ -30,23 +29,24 @@ BEGIN
     RETURN;
   END IF;
 
-  IF p_job.batch_id IS NOT NULL THEN
-    SELECT pool_id INTO STRICT v_pool FROM code_batches
-    WHERE program_id = p_program AND id = p_job.batch_id;
-  END IF;
-  codes := ARRAY(
+  codes := CASE WHEN p_job.batch_id IS NULL THEN ARRAY(
     SELECT c.id FROM unnest(v_statuses) AS s(status)
     CROSS JOIN LATERAL (
       -- Compared as a row, so that the order is read from the index that has it.
       SELECT id FROM codes c
       WHERE c.program_id = p_program
-        AND (c.pool_id, c.status, c.id) > (v_pool, s.status, v_after)
-        AND (c.pool_id, c.status, c.id) <= (v_pool, s.status, v_last)
-        AND (p_job.batch_id IS NULL OR c.batch_id = p_job.batch_id)
+        AND (c.pool_id, c.status, c.id) > (p_job.pool_id, s.status, v_after)
+        AND (c.pool_id, c.status, c.id) <= (p_job.pool_id, s.status, v_last)
         AND c.revocation_id IS DISTINCT FROM p_job.id
-        AND c.batch_id NOT IN (SELECT u.id FROM unsealed_batches(p_program, v_pool) u)
+        AND c.batch_id NOT IN (SELECT u.id FROM unsealed_batches(p_program, p_job.pool_id) u)
       ORDER BY c.pool_id, c.status, c.id LIMIT p_limit) c
-    ORDER BY c.id LIMIT p_limit);
+    ORDER BY c.id LIMIT p_limit)
+  ELSE ARRAY(
+    SELECT c.id FROM codes c
+    WHERE c.program_id = p_program AND c.batch_id = p_job.batch_id AND c.id > v_after
+      AND c.status = ANY (v_statuses) AND c.revocation_id IS DISTINCT FROM p_job.id
+    ORDER BY c.id LIMIT p_limit)
+  END;
   size := cardinality(codes);
   after := coalesce(codes[size], p_job.after);
 END $$;

@@ -1,7 +1,7 @@
 -- Gives back to their pools those of the codes that somebody holds and nobody has seen: whoever
 -- held one may claim anew. A reservation or a redemption, also one that was voided, shows that its
 -- text is known. The caller has locked the rows.
-CREATE OR REPLACE FUNCTION recycle_codes(p_program uuid, p_codes uuid[])
+CREATE OR REPLACE FUNCTION recycle_codes(p_program uuid, p_codes uuid[], p_now timestamptz)
 RETURNS uuid[] LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_recycled uuid[];
@@ -18,7 +18,7 @@ BEGIN
   told AS (
     INSERT INTO events (program_id, type, member_id, data, at)
     SELECT p_program, 'code.recycled', member_id,
-      jsonb_build_object('codeId', id, 'poolId', pool_id), program_now(p_program)
+      jsonb_build_object('codeId', id, 'poolId', pool_id), p_now
     FROM recycled ORDER BY id)
   SELECT coalesce(array_agg(id), '{}') INTO v_recycled FROM recycled;
   DELETE FROM claims WHERE program_id = p_program AND code_id = ANY (v_recycled);

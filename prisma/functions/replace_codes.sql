@@ -3,7 +3,8 @@
 -- claim. Nobody holds more codes than before, so it is done whatever the status of the pool: what
 -- was promised is kept. Free codes that a claim is taking are waited for, since it may roll back.
 -- The caller has locked the rows. Answers how many were replaced.
-CREATE OR REPLACE FUNCTION replace_codes(p_program uuid, p_revocation uuid, p_codes uuid[])
+CREATE OR REPLACE FUNCTION replace_codes(
+  p_program uuid, p_revocation uuid, p_codes uuid[], p_now timestamptz)
 RETURNS int LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_pool record;
@@ -22,26 +23,28 @@ BEGIN
         AND revealed_at IS NULL
       ORDER BY pool_id, status, id LIMIT cardinality(v_pool.codes) FOR UPDATE);
     PERFORM put_in_place(p_program, p_revocation,
-      v_pool.codes[1:cardinality(v_fresh)], v_fresh);
+      v_pool.codes[1:cardinality(v_fresh)], v_fresh, p_now);
     v_replaced := v_replaced + cardinality(v_fresh);
   END LOOP;
   RETURN v_replaced;
 END $$;
 
--- Each fresh code, in the order of the two lists, becomes what the old one was to its holder.
+-- Each fresh code, in the order of the two lists, becomes what the old one was to its holder. The
+-- lists are looked up by position, because a join of two short lists is planned as if they had one
+-- row each.
 CREATE OR REPLACE FUNCTION put_in_place(
-  p_program uuid, p_revocation uuid, p_old uuid[], p_fresh uuid[])
+  p_program uuid, p_revocation uuid, p_old uuid[], p_fresh uuid[], p_now timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_given int;
 BEGIN
-  UPDATE codes f SET status = 'ALLOCATED', allocated_at = program_now(p_program),
-    member_id = o.member_id, owner_match = o.owner_match, claim_email = o.claim_email,
-    claim_key = o.claim_key, asked_pool_id = o.asked_pool_id, recipient_id = o.recipient_id,
-    revocation_id = p_revocation
-  FROM unnest(p_old, p_fresh) AS pair(old_id, fresh_id)
-  JOIN codes o ON o.program_id = p_program AND o.id = pair.old_id
-  WHERE f.program_id = p_program AND f.id = ANY (p_fresh) AND f.id = pair.fresh_id
+  UPDATE codes f SET status = 'ALLOCATED', allocated_at = p_now, revocation_id = p_revocation,
+    (member_id, owner_match, claim_email, claim_key, asked_pool_id, recipient_id) = (
+      SELECT o.member_id, o.owner_match, o.claim_email, o.claim_key, o.asked_pool_id,
+        o.recipient_id
+      FROM codes o
+      WHERE o.program_id = p_program AND o.id = p_old[array_position(p_fresh, f.id)])
+  WHERE f.program_id = p_program AND f.id = ANY (p_fresh)
     AND f.status = 'AVAILABLE' AND f.revealed_at IS NULL;
   GET DIAGNOSTICS v_given = ROW_COUNT;
   IF v_given <> cardinality(p_fresh) THEN
@@ -49,18 +52,15 @@ BEGIN
   END IF;
 
   WITH replaced AS (
-    UPDATE codes o SET replaced_by_id = pair.fresh_id
-    FROM unnest(p_old, p_fresh) AS pair(old_id, fresh_id)
-    WHERE o.program_id = p_program AND o.id = ANY (p_old) AND o.id = pair.old_id
-    RETURNING o.id, o.pool_id, o.member_id, o.replaced_by_id)
+    UPDATE codes SET replaced_by_id = p_fresh[array_position(p_old, id)]
+    WHERE program_id = p_program AND id = ANY (p_old)
+    RETURNING id, pool_id, member_id, replaced_by_id)
   INSERT INTO events (program_id, type, member_id, data, at)
   SELECT p_program, 'code.replaced', member_id, jsonb_build_object(
-    'codeId', id, 'poolId', pool_id, 'replacedById', replaced_by_id), program_now(p_program)
+    'codeId', id, 'poolId', pool_id, 'replacedById', replaced_by_id), p_now
   FROM replaced ORDER BY id;
-  UPDATE claims l SET code_id = pair.fresh_id
-  FROM unnest(p_old, p_fresh) AS pair(old_id, fresh_id)
-  WHERE l.program_id = p_program AND l.code_id = ANY (p_old) AND l.code_id = pair.old_id;
-  UPDATE campaign_recipients r SET code_id = pair.fresh_id
-  FROM unnest(p_old, p_fresh) AS pair(old_id, fresh_id)
-  WHERE r.program_id = p_program AND r.code_id = ANY (p_old) AND r.code_id = pair.old_id;
+  UPDATE claims SET code_id = p_fresh[array_position(p_old, code_id)]
+  WHERE program_id = p_program AND code_id = ANY (p_old);
+  UPDATE campaign_recipients SET code_id = p_fresh[array_position(p_old, code_id)]
+  WHERE program_id = p_program AND code_id = ANY (p_old);
 END $$;

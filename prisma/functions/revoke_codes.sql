@@ -10,6 +10,7 @@ CREATE OR REPLACE FUNCTION revoke_codes(p_program uuid, p_revocation uuid, p_lim
 RETURNS revocations LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+  v_now timestamptz := program_now(p_program);
   v_job revocations;
   v_page record;
   v_codes uuid[];
@@ -38,10 +39,10 @@ BEGIN
   END IF;
 
   IF v_job.replace OR v_job.campaign_id IS NOT NULL THEN
-    v_recycled := recycle_codes(p_program, v_codes);
+    v_recycled := recycle_codes(p_program, v_codes, v_now);
   END IF;
   WITH revoked AS (
-    UPDATE codes SET status = 'REVOKED', revoked_at = program_now(p_program),
+    UPDATE codes SET status = 'REVOKED', revoked_at = v_now,
       revoke_reason = v_job.reason, reserved_for = NULL, reserved_until = NULL,
       revocation_id = v_job.id
     WHERE program_id = p_program AND id = ANY (v_codes) AND (status = 'ALLOCATED'
@@ -50,16 +51,16 @@ BEGIN
   told AS (
     INSERT INTO events (program_id, type, member_id, data, at)
     SELECT p_program, 'code.revoked', member_id,
-      jsonb_build_object('codeId', id, 'poolId', pool_id), program_now(p_program)
+      jsonb_build_object('codeId', id, 'poolId', pool_id), v_now
     FROM revoked ORDER BY id)
   SELECT coalesce(array_agg(id), '{}') INTO v_revoked FROM revoked;
   IF v_job.replace THEN
-    v_replaced := replace_codes(p_program, v_job.id, v_revoked);
+    v_replaced := replace_codes(p_program, v_job.id, v_revoked, v_now);
   END IF;
 
   UPDATE revocations SET after = v_page.after, revoked = revoked + cardinality(v_revoked),
     recycled = recycled + cardinality(v_recycled), replaced = replaced + v_replaced,
-    finished_at = CASE WHEN v_page.size < p_limit THEN program_now(p_program) END
+    finished_at = CASE WHEN v_page.size < p_limit THEN v_now END
   WHERE program_id = p_program AND id = v_job.id RETURNING * INTO STRICT v_job;
   RETURN v_job;
 END $$;
