@@ -4,6 +4,7 @@ import { endAll, endOnSignals, wasInterrupted } from './cleanup.ts';
 import { advisor } from './lines/advisor.ts';
 import { award } from './lines/award.ts';
 import { claim, taps } from './lines/claim.ts';
+import { days, sweeping, sweeps } from './lines/daily.ts';
 import { drained, sizes, snapshot } from './lines/flat.ts';
 import { crowds, oldLots } from './lines/flat-points.ts';
 import { generating } from './lines/generate.ts';
@@ -20,7 +21,8 @@ import { openWorld } from './world.ts';
 
 const OF_CODES = [claim, taps, redeem, generating, job, lists, wallet, sizes, drained, snapshot];
 const OF_POINTS = [award, spend, crowds, oldLots];
-const LINES: Line[] = [...OF_CODES, ...OF_POINTS, advisor, memory];
+const OF_THE_FLEET = [days, sweeps, sweeping];
+const LINES: Line[] = [...OF_CODES, ...OF_POINTS, ...OF_THE_FLEET, advisor, memory];
 
 const HELP = `npm run bench -- [names] [--quick | --full]
 

@@ -14,6 +14,8 @@ export type Options = {
   oldLots: number[];
   /** Members of the programs of the line about crowds. */
   crowds: number[];
+  /** Members whose points end, in each round of the lines about the sweep. */
+  swept: number;
   memorySeconds: number;
   form: 'quick' | 'usual' | 'full';
   help: boolean;
@@ -27,6 +29,7 @@ const usual = {
   sizes: [10_000, 100_000, 1_000_000],
   oldLots: [10, 10_000],
   crowds: [10_000, 1_000_000],
+  swept: 50_000,
   memorySeconds: 60,
 };
 
@@ -38,6 +41,7 @@ const quick = {
   sizes: [10_000, 50_000, 300_000],
   oldLots: [10, 1_000],
   crowds: [10_000, 100_000],
+  swept: 20_000,
   memorySeconds: 30,
 };
 

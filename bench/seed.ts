@@ -116,6 +116,8 @@ export const SPACES = {
   bareSpends: 2 ** 47 + 2 ** 40,
   spenders: 2 ** 47 + 2 ** 41,
   shops: 2 ** 47 + 2 ** 42,
+  days: 2 ** 47 + 2 ** 43,
+  swept: 2 ** 47 + 2 ** 44,
 };
 const known = new Map<string, number>();
 
