@@ -35,7 +35,7 @@ type Shop = { programId: ProgramId; members: ReadonlyMap<string, MemberId> };
 
 /** Members by the shop's own numbers, each with a birthday. */
 async function furnish(world: World, purchases: readonly Purchase[]): Promise<Shop> {
-  const programId = await sandbox(world, 'CDNOW', noon('1997-01-01'));
+  const programId = await sandbox(world, 'CDNOW', noon(purchases[0]?.date as string));
   const numbers = [...new Set(purchases.map(({ customer }) => customer))];
   await haveMembers({ ...world, programId }, { first: SPACES.days, count: numbers.length });
   await world.sql.query(

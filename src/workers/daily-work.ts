@@ -73,7 +73,7 @@ async function workDay(deps: Deps, { work, day, place, tasks }: OneDay) {
     const task = dailyTasks[step] as Task;
     const isDue = () => task.isDue(deps, { programId, day: day.day });
     if (step < day.step || !(failing.has(task.task) || (await isDue()))) continue;
-    await work.begin(day.start);
+    if (runs === 0) await work.begin(day.start);
     at = await move(deps, { programId, from: at, to: { day: day.day, step } });
     await task.run(deps, { ...work, day: day.day });
     runs += 1;

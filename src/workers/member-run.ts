@@ -3,6 +3,7 @@ import type { WorkerFailure } from '../generated/prisma/client.ts';
 import { inPages, PAGE } from '../kernel/in-pages.ts';
 import type { MemberTask } from '../kernel/member-task.ts';
 import { openFailures, resolveFailures } from './failures.ts';
+import { giveWay } from './give-way.ts';
 import { emptyRun, fail, type RunOf, type Task, type WorkerRun } from './task.ts';
 
 type Running = RunOf & {
@@ -40,10 +41,14 @@ export function ofMembers(task: MemberTask): Task {
 
 async function runDay(deps: Deps, running: Running): Promise<WorkerRun> {
   const { task, run, held, programId, day } = running;
+  let [began, isFull] = [0, false];
   const { changed } = await inPages({
     list: async (after) => {
       running.mayGoOn();
+      if (isFull) await giveWay(deps, performance.now() - began);
+      began = performance.now();
       const page = await task.due(deps, { programId, day, after, limit: PAGE });
+      isFull = page.length === PAGE;
       run.scanned += page.filter(({ memberId }) => !held.has(memberId)).length;
       return page;
     },
