@@ -7,6 +7,7 @@
 
 import { type Edit, type Guard, type TestOf, withoutLock } from './edits.ts';
 import { outboxGuards } from './outbox.ts';
+import { tierGuards } from './tiers.ts';
 import { walletGuards } from './wallets.ts';
 
 const claims = (title: string): TestOf => ({ file: 'test/race/claims.test.ts', title });
@@ -323,6 +324,7 @@ export const guards: readonly Guard[] = [
   },
   ...walletGuards,
   ...outboxGuards,
+  ...tierGuards,
   {
     name: 'pool lock of a job',
     protects: 'a pool that issues has no job under way: what is begun beside it waits',
