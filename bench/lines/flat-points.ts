@@ -27,7 +27,7 @@ const SPENDS = 3_000;
 /** A lot that is open for each spend to come, behind all those that are gone. */
 async function spenders(world: World, { first, gone }: { first: number; gone: number }) {
   const rounds = world.options.rounds + WARM_UPS;
-  const open = Math.ceil((rounds * SPENDS) / SPENDERS);
+  const open = rounds * Math.ceil(SPENDS / SPENDERS);
   world.say(`lots of ${SPENDERS} members: ${titled(gone)} gone and ${open} open for each`);
   await haveMembers(world, { first, count: SPENDERS });
   await giveLots(world, { programId: world.programId, first, members: SPENDERS, gone, open });
