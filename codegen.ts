@@ -11,6 +11,8 @@ const OUT = 'src/generated/graphql.ts';
 /** What a resolver of each type is given, where that is not the shape that clients see. */
 const mappers: Record<string, string> = {
   AwardPointsSuccess: '../loyalty/index.ts#Awarded as AwardedResult',
+  Campaign: '../generated/prisma/client.ts#Campaign as CampaignRow',
+  CampaignRecipient: '../generated/prisma/client.ts#CampaignRecipient as CampaignRecipientRow',
   Code: '../generated/prisma/client.ts#Code as CodeRow',
   CodeBatch: '../generated/prisma/client.ts#CodeBatch as CodeBatchRow',
   CodeJob: '../generated/prisma/client.ts#CodeJob as CodeJobRow',

@@ -3,6 +3,7 @@ import process from 'node:process';
 import { endAll, endOnSignals, wasInterrupted } from './cleanup.ts';
 import { advisor } from './lines/advisor.ts';
 import { award } from './lines/award.ts';
+import { campaign } from './lines/campaign.ts';
 import { claim, taps } from './lines/claim.ts';
 import { days, sweeping, sweeps } from './lines/daily.ts';
 import { drained, sizes, snapshot } from './lines/flat.ts';
@@ -19,9 +20,9 @@ import { type Options, readOptions } from './options.ts';
 import { machine, type Result, report } from './report.ts';
 import { openWorld } from './world.ts';
 
-const OF_CODES = [claim, taps, redeem, generating, job, lists, wallet, sizes, drained, snapshot];
+const OF_CODES = [claim, taps, redeem, generating, lists, wallet, sizes, drained, snapshot];
 const OF_POINTS = [award, spend, crowds, oldLots];
-const OF_THE_FLEET = [days, sweeps, sweeping];
+const OF_THE_FLEET = [job, campaign, days, sweeps, sweeping];
 const LINES: Line[] = [...OF_CODES, ...OF_POINTS, ...OF_THE_FLEET, advisor, memory];
 
 const HELP = `npm run bench -- [names] [--quick | --full]

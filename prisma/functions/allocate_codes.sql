@@ -37,7 +37,7 @@ BEGIN
   UPDATE codes c SET status = 'ALLOCATED', allocated_at = p_now,
     revealed_at = CASE WHEN i.actor IS NOT NULL THEN p_now ELSE c.revealed_at END,
     member_id = i.member_id, owner_match = i.owner_match, claim_email = i.email,
-    claim_key = i.claim_key, asked_pool_id = nullif(i.asked_pool_id, p_pool),
+    claim_key = coalesce(i.claim_key, ''), asked_pool_id = nullif(i.asked_pool_id, p_pool),
     recipient_id = i.recipient_id
   FROM unnest(v_free, p_items[1:cardinality(v_free)]) AS i(code_id, ord, asked_pool_id, member_id,
     email, owner_match, claim_key, actor, keys, recipient_id)

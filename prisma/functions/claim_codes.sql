@@ -4,9 +4,9 @@
 -- Locks: IDENTITY (tried, in sorted order), POOL shared (tried), code rows (skipped when locked).
 -- Outcomes: HELD (the code that this identity has already), CLAIMED, AGAIN, TOP_UP (with the pool
 -- to mint for), NO_SUCH_POOL, NO_SUCH_CLAIMANT, or a refusal. Items: ord, pool_id, one of
--- member_id, email and recipient_id, claim_key, actor (who is given the text; without one the code
--- is issued, and its text waits). `p_after`: for a pool, the code that this process took last (see
--- allocate_codes).
+-- member_id, email and recipient_id, claim_key (without one any code that is held will do), actor
+-- (who is given the text; without one the code is issued, and its text waits). `p_after`: for a
+-- pool, the code that this process took last (see allocate_codes).
 DROP FUNCTION IF EXISTS claim_codes(uuid, jsonb, jsonb);
 CREATE FUNCTION claim_codes(p_program uuid, p_items jsonb, p_after jsonb)
 RETURNS TABLE (ord int, outcome text, top_up_pool_id uuid, code codes)

@@ -17,8 +17,8 @@ RETURNS SETOF claim_result LANGUAGE sql STABLE AS $$
   LEFT JOIN pools p ON p.program_id = p_program AND p.id = i.asked_pool_id
   CROSS JOIN LATERAL (
     SELECT count(DISTINCT h.code_id), array_agg(h.code_id) FILTER (WHERE h.own) AS own,
-      coalesce(bool_or(h.own AND c.status = 'REVOKED' AND c.claim_key = i.claim_key), false)
-        AS key_revoked
+      coalesce(bool_or(h.own AND c.status = 'REVOKED'
+        AND c.claim_key = coalesce(i.claim_key, '')), false) AS key_revoked
     FROM codes_held(p_program, i.asked_pool_id, i.member_id, i.email) h
     CROSS JOIN LATERAL (SELECT status, claim_key FROM codes
       WHERE program_id = p_program AND id = h.code_id LIMIT 1) c) mine
@@ -27,7 +27,7 @@ RETURNS SETOF claim_result LANGUAGE sql STABLE AS $$
     CROSS JOIN LATERAL (SELECT * FROM codes
       WHERE program_id = p_program AND id = own.id LIMIT 1) c
     WHERE c.status IN ('ALLOCATED', 'REDEEMED')
-      AND (p.per_member_limit = 1 OR c.claim_key = i.claim_key)
+      AND (p.per_member_limit = 1 OR i.claim_key IS NULL OR c.claim_key = i.claim_key)
     -- A guest's code that was issued to a recipient would match before one that was claimed.
     ORDER BY coalesce(c.owner_match, CASE WHEN c.recipient_id IS NULL THEN 3 ELSE 2 END),
       c.allocated_at, c.id LIMIT 1) held ON true

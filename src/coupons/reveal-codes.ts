@@ -5,6 +5,14 @@ import type { ProgramId } from '../kernel/ids.ts';
 import type { Actor, Code } from './types.ts';
 import { openCode } from './vault.ts';
 
+type Reading = {
+  programId: ProgramId;
+  codes: readonly Code[];
+  actor: Actor;
+  /** For a file that leaves the engine. */
+  kind?: 'EXPORT';
+};
+
 /**
  * Reads the text of codes without claiming them. Who read each is recorded before the text is
  * given: when the record cannot be written, nothing is read. Answers in the order of `codes`.
@@ -14,11 +22,8 @@ import { openCode } from './vault.ts';
  * A retry is another reading, and recorded as one.
  * Events: none.
  */
-export async function revealCodes(
-  deps: Deps,
-  reading: { programId: ProgramId; codes: readonly Code[]; actor: Actor },
-): Promise<string[]> {
-  const { programId, codes, actor } = reading;
+export async function revealCodes(deps: Deps, reading: Reading): Promise<string[]> {
+  const { programId, codes, actor, kind = 'READ' } = reading;
   const items = codes.map(({ id, status, memberId, claimEmail }) => ({
     id,
     held: status !== 'AVAILABLE',
@@ -28,8 +33,8 @@ export async function revealCodes(
   const texts = codes.map((code) => openCode(deps, code));
   await inTransaction(deps, async (tx) => {
     const [row] = await tx.$queryRaw<{ count: number }[]>`
-      SELECT cardinality(reveal_codes(${programId}::uuid, ${JSON.stringify(items)}::jsonb, 'READ',
-        ${actor})) AS count`;
+      SELECT cardinality(reveal_codes(${programId}::uuid, ${JSON.stringify(items)}::jsonb,
+        ${kind}::reveal_kind, ${actor})) AS count`;
     if (row?.count !== codes.length) throw unavailable('the code has changed hands: ask again');
   });
   return texts;

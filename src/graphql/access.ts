@@ -58,6 +58,7 @@ const ofHolder = orMember(
 );
 const ofLedger = orMember(needs('LEDGER_READ', 'POINTS_AWARD', 'POINTS_GRANT', 'POINTS_SPEND'));
 const ofRedemption = orMember(needs('POOLS_READ', 'CODES_REDEEM', 'MEMBERS_READ'));
+const ofCampaign = needs('CAMPAIGNS_READ', 'CAMPAIGNS_WRITE');
 const ofKey = orRoot(needs('KEYS_WRITE'));
 
 export const access: Table = {
@@ -66,6 +67,7 @@ export const access: Table = {
     ...each(needs('POOLS_READ'), 'pool', 'pools', 'code', 'findCode', 'order'),
     ...each(needs('MEMBERS_READ'), 'member', 'members', 'ownershipConflicts'),
     codeJob: ofPool,
+    ...each(needs('CAMPAIGNS_READ'), 'campaign', 'campaigns'),
     secretKeys: needs('KEYS_WRITE'),
     quotePoints: orMember(needs('LEDGER_READ', 'POINTS_AWARD')),
     ...each(needs('LEDGER_READ'), 'pointsLiability', 'reconcile', 'events'),
@@ -98,6 +100,13 @@ export const access: Table = {
     ...each(orMember(needs('CODES_REDEEM')), 'reserveCode', 'releaseCode', 'redeemCode'),
     voidRedemption: needs('CODES_REDEEM'),
     ...each(needs('CODES_REVOKE'), 'revokeCode', 'revokeCodes'),
+    ...each(
+      needs('CAMPAIGNS_WRITE'),
+      'createCampaign',
+      'addRecipients',
+      'addAudience',
+      'issueCampaign',
+    ),
     upsertMember: needs('MEMBERS_WRITE'),
     ...each(needs('POINTS_AWARD'), 'awardPoints', 'reverseAward'),
     grantPoints: needs('POINTS_GRANT'),
@@ -281,6 +290,13 @@ export const access: Table = {
   LiabilityMonth: each(reached, 'month', 'points'),
   Reconciliation: each(reached, 'members', 'batches', 'codes', 'differences'),
   LedgerDifference: each(reached, 'invariant', 'subject', 'expected', 'actual'),
+  Campaign: {
+    ...each(ofCampaign, 'id', 'name', 'pool', 'status', 'recipients', 'issued', 'createdAt'),
+    recipientList: needs('CAMPAIGNS_READ'),
+  },
+  CampaignConnection: each(needs('CAMPAIGNS_READ'), 'nodes', 'pageInfo'),
+  CampaignRecipient: each(needs('CAMPAIGNS_READ'), 'id', 'email', 'member', 'code', 'refusal'),
+  CampaignRecipientConnection: each(needs('CAMPAIGNS_READ'), 'nodes', 'pageInfo'),
   MemberConnection: each(needs('MEMBERS_READ'), 'nodes', 'pageInfo'),
   Subscription: { events: needs('LEDGER_READ') },
   Event: each(needs('LEDGER_READ', 'WEBHOOKS_WRITE'), 'id', 'type', 'at', 'memberId', 'data'),

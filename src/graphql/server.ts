@@ -10,6 +10,7 @@ import { makeExecutableSchema } from '@graphql-tools/schema';
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import type { Deps } from '../deps.ts';
+import { registerCampaignCodes } from '../http/campaign-codes.ts';
 import { registerHealth } from '../http/health.ts';
 import { apiMetrics, registerMetrics } from '../http/metrics.ts';
 import { registerPlayground } from '../http/playground.ts';
@@ -63,6 +64,7 @@ export async function buildServer(deps: Deps): Promise<FastifyInstance> {
   const live = new LiveFeeds(deps);
   await acceptSockets(app);
   await serveGraphql(app, { deps, schema, live });
+  registerCampaignCodes(app, deps);
   registerHealth(app, deps);
   registerMetrics(app, deps);
   fleetMetrics(deps);

@@ -23,6 +23,7 @@ export const EVENT_TYPES = [
   'code.revoked',
   'code.replaced',
   'code.recycled',
+  'campaign.issued',
   'points.awarded',
   'points.debt_paid',
   'points.spent',

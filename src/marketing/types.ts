@@ -1,4 +1,31 @@
 import type { DiscountKind, PoolStatus } from '../generated/prisma/client.ts';
+import type { CampaignId, ProgramId } from '../kernel/ids.ts';
+
+export type { Campaign, CampaignRecipient } from '../generated/prisma/client.ts';
+
+export type CampaignRef = { programId: ProgramId; campaignId: CampaignId };
+
+/** Exactly one of the two. */
+export type RecipientInput = {
+  email?: string | null | undefined;
+  memberId?: string | null | undefined;
+};
+
+/** Of members; what is left out asks for nothing. */
+export type AudienceInput = {
+  tierIds?: readonly string[] | null | undefined;
+  /** The latest purchase lies in (today - n, today]. */
+  purchasedWithinDays?: number | null | undefined;
+  /** No purchase in (today - n, today]: also of those who never bought. */
+  notPurchasedForDays?: number | null | undefined;
+  /** Minor units of all purchases, less what was refunded; both ends are inclusive. */
+  minSpent?: number | null | undefined;
+  maxSpent?: number | null | undefined;
+  withoutCodeOfPool: boolean;
+};
+
+/** The name of a campaign's run in the fleet. */
+export const CAMPAIGN_RUN = 'issue_campaign';
 
 export type Quadrant = 'STAR' | 'CASH_COW' | 'QUESTION_MARK' | 'DOG';
 

@@ -1,9 +1,10 @@
 import { CODE_JOB, openCodeJobs, runCodeJob } from '../coupons/index.ts';
 import type { Deps } from '../deps.ts';
 import { isBusy } from '../kernel/errors.ts';
-import type { JobId, ProgramId } from '../kernel/ids.ts';
+import type { CampaignId, JobId, ProgramId } from '../kernel/ids.ts';
 import { leaseEnd, takeLease } from '../kernel/lease.ts';
 import { wakeFleet } from '../kernel/wake-up.ts';
+import { CAMPAIGN_RUN, openCampaigns, runCampaign } from '../marketing/index.ts';
 
 type Row = { programId: ProgramId; id: string };
 
@@ -29,6 +30,16 @@ export const background: Record<string, Background> = {
       (await openCodeJobs(deps)).map(({ programId, jobId }) => ({ programId, id: jobId })),
     work: (deps, { programId, id, mayGoOn }) =>
       runCodeJob(deps, { programId, jobId: id as JobId, mayGoOn }),
+  },
+  [CAMPAIGN_RUN]: {
+    lease: 'campaign',
+    open: async (deps) =>
+      (await openCampaigns(deps)).map(({ programId, campaignId }) => ({
+        programId,
+        id: campaignId,
+      })),
+    work: (deps, { programId, id, mayGoOn }) =>
+      runCampaign(deps, { programId, campaignId: id as CampaignId, mayGoOn }),
   },
 };
 

@@ -40,6 +40,8 @@ function variablesFor(field: RootField['field'], of: World): Variables {
     member: of.member.id,
     codeJob: of.job.id,
     cancelCodeJob: of.job.id,
+    campaign: of.campaign.id,
+    issueCampaign: of.campaign.id,
   };
   return variablesOf(field, {
     ...(field.name === 'code' || field.args[0]?.name === 'id'
@@ -50,6 +52,7 @@ function variablesFor(field: RootField['field'], of: World): Variables {
     code: of.plaintext,
     codes: ['IMPORTED-1'],
     csv: 'IMPORTED-2',
+    campaignId: of.campaign.id,
     currency: 'USD',
     timeZone: 'UTC',
     scopes: ['KEYS_WRITE'],

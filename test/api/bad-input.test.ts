@@ -98,6 +98,30 @@ const valid: Record<string, Variables> = {
   importCsv: { poolId: world.draft.id, csv: 'IMPORT-2', dryRun: false, idempotencyKey: 'k' },
   generateCodesJob: { poolId: world.draft.id, count: 1, idempotencyKey: 'k' },
   cancelCodeJob: { id: world.job.id },
+  createCampaign: {
+    input: {
+      name: 'N',
+      poolId: world.pool.id,
+      recipients: [{ email: 'a@example.com' }, { memberId: world.member.id }],
+      idempotencyKey: 'k',
+    },
+  },
+  addRecipients: {
+    campaignId: world.campaign.id,
+    recipients: [{ email: 'b@example.com' }, { memberId: world.member.id }],
+  },
+  addAudience: {
+    campaignId: world.campaign.id,
+    audience: {
+      tierIds: [world.member.tierId],
+      purchasedWithinDays: 1,
+      notPurchasedForDays: 1,
+      minSpent: 1,
+      maxSpent: 2,
+      withoutCodeOfPool: true,
+    },
+  },
+  issueCampaign: { id: world.campaign.id },
   claimCode: { input: { poolId: world.pool.id, memberId: world.member.id, claimKey: 'k' } },
   reserveCode: { input: { ...order, ttlSeconds: 60, memberId: world.member.id } },
   releaseCode: order,
@@ -292,12 +316,14 @@ describe.each(Object.keys(valid))('%s', (name) => {
       programId: foreign.programId,
       minTierId: foreign.member.tierId,
       fallbackPoolId: foreign.pool.id,
+      campaignId: foreign.campaign.id,
     };
     const ofKind: Record<string, string> = {
       revokeSecretKey: foreign.spare.id,
       voidRedemption: foreign.redemption.id,
       revokeCode: foreign.code.id,
       cancelCodeJob: foreign.job.id,
+      issueCampaign: foreign.campaign.id,
       refundSpend: theirSpend,
       updateWebhook: foreign.webhook.id,
       rotateWebhookSecret: foreign.webhook.id,

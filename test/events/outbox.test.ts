@@ -31,6 +31,7 @@ import { upsertMember } from '../../src/members/index.ts';
 import { testDeps } from '../support/database.ts';
 import { aMember, poolInput, unique } from '../support/factories.ts';
 import { DAY, NOON, openLedger } from '../support/ledger.ts';
+import { openMailing } from '../support/mailing.ts';
 import { aCampaign, issue } from '../support/recipients.ts';
 import { openShop } from '../support/shop.ts';
 import { openTiers } from '../support/tiers.ts';
@@ -273,6 +274,18 @@ async function sumOfEvents(program: string, memberId: string): Promise<number> {
     return sum + (signs[type.replace('points.', '')] ?? -1) * (reversed ?? points);
   }, 0);
 }
+
+test('a campaign that is through', async () => {
+  const mailing = await openMailing(deps, shop);
+  const { id } = await mailing.create((await mailing.pool(1)).id, [{ email: 'z@shop.example' }]);
+  const events = await toldBy(programId, () => mailing.issue(id));
+  expect(events.map(({ type }) => type)).toEqual(['code.claimed', 'campaign.issued']);
+  expect(events.at(-1)).toMatchObject({
+    memberId: null,
+    data: { campaignId: id, recipients: 1, issued: 1 },
+  });
+  expect(await toldBy(programId, () => mailing.issue(id))).toEqual([]);
+});
 
 test('what is rolled back is not told', async () => {
   const pool = await shop.pool(1);

@@ -108,6 +108,9 @@ const violations: Record<string, string[]> = {
     set('campaigns', 'campaign', 'issued = -1'),
     set('campaigns', 'campaign', 'issued = recipients + 1'),
   ],
+  campaigns_run_while_issuing: [set('campaigns', 'campaign', 'issued_up_to = id')],
+  campaigns_issued_to_all: [set('campaigns', 'campaign', `status = 'FAILED', issued = recipients`)],
+  campaigns_recipients_bounded: [set('campaigns', 'campaign', 'recipients = 1000001')],
   campaign_recipients_one_way: [recipient('NULL, NULL'), recipient(`'both@shop.example', :bob`)],
   campaign_recipients_code_or_refusal: [
     set('campaign_recipients', 'issued', `refusal = 'POOL_EXHAUSTED'`),

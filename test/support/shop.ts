@@ -14,7 +14,7 @@ import {
   reserveCode,
 } from '../../src/coupons/index.ts';
 import type { Deps } from '../../src/deps.ts';
-import type { MemberId, PoolId } from '../../src/kernel/ids.ts';
+import type { MemberId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
 import { upsertMember } from '../../src/members/index.ts';
 import { advanceClock } from '../../src/programs/index.ts';
 import { aMember, aPool, aProgram } from './factories.ts';
@@ -29,8 +29,9 @@ export const after = (ms: number): Date => new Date(START.getTime() + ms);
 
 export type Shop = Awaited<ReturnType<typeof openShop>>;
 
-export async function openShop(deps: Deps) {
-  const { programId } = await aProgram(deps, { clock: START });
+/** In a program of its own, unless there is one already. */
+export async function openShop(deps: Deps, known?: { programId: ProgramId }) {
+  const { programId } = known ?? (await aProgram(deps, { clock: START }));
   const asker = { kind: 'merchant' } as const;
   const claim = (poolId: string, who: Who): Promise<Claimed | Refused> =>
     claimCode(deps, { programId, poolId: poolId as PoolId, actor: 'key:shop', ...who });

@@ -3,6 +3,7 @@
 import { claimCode, generateCodesJob, redeemCode } from '../../src/coupons/index.ts';
 import type { Deps } from '../../src/deps.ts';
 import type { ProgramId } from '../../src/kernel/ids.ts';
+import { createCampaign } from '../../src/marketing/index.ts';
 import { createMemberToken, createSecretKey, type Scope } from '../../src/programs/index.ts';
 import { createWebhook } from '../../src/webhooks/index.ts';
 import { aMember, aPool, aProgram, unique } from './factories.ts';
@@ -17,6 +18,8 @@ export async function aWorld(deps: Deps) {
   const draft = await aPool(deps, { programId, codes: 2, draft: true });
   const growing = await aPool(deps, { programId, codes: 0, draft: true });
   const job = await generateCodesJob(deps, { programId, poolId: growing.id, count: 10 });
+  const named = { name: unique('Campaign'), poolId: pool.id, recipients: [{ email }] };
+  const campaign = await createCampaign(deps, { programId, input: named });
   const claim = { programId, poolId: pool.id, memberId: member.id, actor: 'key:test' } as const;
   const claimed = await claimCode(deps, { ...claim, claimKey: 'first' });
   const spent = await claimCode(deps, { ...claim, claimKey: 'second' });
@@ -42,6 +45,7 @@ export async function aWorld(deps: Deps) {
     pool,
     draft,
     job,
+    campaign,
     code: claimed.code,
     plaintext: claimed.plaintext,
     spent: spent.code,

@@ -1,6 +1,7 @@
 import type { Resolvers } from '../../generated/graphql.ts';
 import { scalars } from '../scalars.ts';
 import { advisorResolvers } from './advisor.ts';
+import { campaignResolvers } from './campaign.ts';
 import { codeResolvers } from './code.ts';
 import { eventResolvers } from './event.ts';
 import { memberResolvers } from './member.ts';
@@ -20,6 +21,7 @@ const rooms = [
   webhookResolvers,
   workerResolvers,
   advisorResolvers,
+  campaignResolvers,
 ];
 
 /** One map for the whole schema; only Query and Mutation are shared between the rooms. */

@@ -1,0 +1,125 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { topUpPool } from '../coupons/index.ts';
+import type { Deps } from '../deps.ts';
+import { inTransaction, type Tx } from '../kernel/db.ts';
+import type { PoolId } from '../kernel/ids.ts';
+import { appendEvent } from '../kernel/outbox.ts';
+import { getCampaign } from './campaigns.ts';
+import { type Issued, issueCodesSql } from './sql/issue-codes.ts';
+import type { Campaign, CampaignRef } from './types.ts';
+
+// Five locks for each recipient, and eight for a chain of pools: less than a transaction may hold.
+const CHUNK = 90;
+const LANES = 2;
+const PAGE = 20 * CHUNK;
+const PAUSE_MS = 20;
+
+type Run = CampaignRef & { mayGoOn(): boolean };
+
+/**
+ * Goes on with a campaign that is ISSUING where it stands, until everybody has a code or a refusal,
+ * or it may not go on. Killed anywhere, it has done whole chunks, each recipient with the code.
+ * Answers whether nothing is left to do.
+ *
+ * Locks: as issue_codes for each chunk; the campaign's row.
+ * Refusals: none; those of a claim are kept with the recipient.
+ * A retry goes on; two at once hinder, but do not harm each other.
+ * Events: code.claimed for each new code; campaign.issued once it is through.
+ */
+export async function runCampaign(deps: Deps, { mayGoOn, ...ref }: Run): Promise<boolean> {
+  const after: Record<string, string> = {};
+  for (;;) {
+    const campaign = await getCampaign(deps.db, ref);
+    if (campaign.status !== 'ISSUING') return true;
+    const page = await nextPage(deps, { ...ref, after: campaign.issuedUpTo });
+    if (page.length === 0) await inTransaction(deps, (tx) => finish(tx, ref));
+    else if (await issuePage(deps, { ...ref, page, after, mayGoOn }))
+      await moveOn(deps, { campaign, to: page.at(-1) as string });
+    else return false;
+  }
+}
+
+/** The next recipients who lack a code. */
+async function nextPage(deps: Deps, of: CampaignRef & { after: string | null }): Promise<string[]> {
+  const { programId, campaignId, after } = of;
+  const rows = await deps.db.campaignRecipient.findMany({
+    where: { programId, campaignId, codeId: null, ...(after ? { id: { gt: after } } : {}) },
+    orderBy: { id: 'asc' },
+    take: PAGE,
+    select: { id: true },
+  });
+  return rows.map(({ id }) => id);
+}
+
+type IssuePage = Run & { page: string[]; after: Record<string, string> };
+
+/** False when it had to stop before everybody of the page was answered. */
+async function issuePage(deps: Deps, { page, mayGoOn, ...of }: IssuePage): Promise<boolean> {
+  let waiting = [...page];
+  for (let round = 0; waiting.length > 0; round++) {
+    // Whoever is claiming at this moment is waited for outside of any lock.
+    if (round > 0) await sleep(PAUSE_MS);
+    const again: string[] = [];
+    const lane = async () => {
+      while (waiting.length > 0 && mayGoOn())
+        again.push(...(await issueChunk(deps, { ...of, recipients: waiting.splice(0, CHUNK) })));
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+    if (waiting.length > 0) return false;
+    waiting = again;
+  }
+  return true;
+}
+
+type Chunk = CampaignRef & { recipients: string[]; after: Record<string, string> };
+
+/** Answers who is to be asked for again. */
+async function issueChunk(deps: Deps, of: Chunk): Promise<string[]> {
+  const answers = await issueCodesSql(deps, of);
+  for (const { outcome, poolId, codeId } of answers)
+    if (outcome === 'CLAIMED' && poolId && codeId && codeId > (of.after[poolId] ?? ''))
+      of.after[poolId] = codeId;
+  const short = answers.find(({ outcome }) => outcome === 'TOP_UP');
+  const { programId } = of;
+  if (short) await topUpPool(deps, { programId, poolId: short.poolId as PoolId });
+  return answers.filter(isOpen).map(({ recipient }) => recipient);
+}
+
+const isOpen = ({ outcome }: Issued): boolean => outcome === 'AGAIN' || outcome === 'TOP_UP';
+
+/** Those who were refused up to there are asked for again by the next run, and not by this one. */
+async function moveOn(deps: Deps, { campaign, to }: { campaign: Campaign; to: string }) {
+  const { programId, id, issuedUpTo } = campaign;
+  await deps.db.campaign.updateMany({
+    where: { programId, id, status: 'ISSUING', issuedUpTo },
+    data: { issuedUpTo: to },
+  });
+}
+
+/** Behind the last recipient; unless somebody was added, or lost a code, where it has passed. */
+async function finish(tx: Tx, { programId, campaignId }: CampaignRef): Promise<void> {
+  const [row] = await tx.$queryRaw<Pick<Campaign, 'poolId' | 'recipients' | 'issued'>[]>`
+    SELECT pool_id::text AS "poolId", recipients, issued FROM campaigns
+    WHERE program_id = ${programId}::uuid AND id = ${campaignId}::uuid AND status = 'ISSUING'
+    FOR NO KEY UPDATE`;
+  if (!row) return;
+  const { poolId, recipients, issued } = row;
+  const unanswered = { programId, campaignId, codeId: null, refusal: null };
+  const isThrough =
+    issued === recipients || !(await tx.campaignRecipient.findFirst({ where: unanswered }));
+  const status = issued === recipients ? 'ISSUED' : 'FAILED';
+  await tx.campaign.update({
+    where: { programId_id: { programId, id: campaignId } },
+    data: { issuedUpTo: null, ...(isThrough && { status }) },
+  });
+  if (!isThrough) return;
+  const data = { campaignId, poolId, recipients, issued };
+  await appendEvent(tx, { programId, type: 'campaign.issued', data });
+}
+
+/** The campaigns that somebody should go on with. */
+export async function openCampaigns(deps: Deps): Promise<CampaignRef[]> {
+  return deps.db.$queryRaw<CampaignRef[]>`
+    SELECT program_id::text AS "programId", id::text AS "campaignId" FROM campaigns
+    WHERE status = 'ISSUING' ORDER BY id`;
+}

@@ -1,0 +1,138 @@
+/** Campaigns that are issued while people claim, by several processes, and killed on the way. */
+import { beforeAll, expect, inject, test } from 'vitest';
+import { claimCode } from '../../src/coupons/index.ts';
+import type { CampaignId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
+import {
+  addRecipients,
+  createCampaign,
+  issueCampaign,
+  runCampaign,
+} from '../../src/marketing/index.ts';
+import { testKeys } from '../support/database.ts';
+import { aPool, aProgram, unique } from '../support/factories.ts';
+import { end, launch } from '../support/process.ts';
+import { claim, overlapping, type Processes, twoProcesses } from '../support/scenes.ts';
+import { type Session, sessions } from '../support/sessions.ts';
+import { luck, rounds, torture } from '../support/torture.ts';
+
+let on: Processes;
+let programId: ProgramId;
+let first: Session;
+beforeAll(async () => {
+  on = await twoProcesses();
+  programId = (await aProgram(on.left)).programId;
+  [first] = (await sessions(on.databaseUrl, 1)) as [Session];
+});
+
+const LIST = 5_000;
+const addresses = (count: number) =>
+  Array.from({ length: count }, () => `${unique('reader')}@race.example`);
+
+/** ISSUING, for people who have no code yet. */
+async function aMailing(poolId: PoolId, emails: string[]): Promise<CampaignId> {
+  const input = { name: unique('Campaign'), poolId, recipients: [] };
+  const { id } = await createCampaign(on.left, { programId, input });
+  const campaignId = id as CampaignId;
+  for (let from = 0; from < emails.length; from += LIST) {
+    const recipients = emails.slice(from, from + LIST).map((email) => ({ email }));
+    await addRecipients(on.left, { programId, campaignId, recipients });
+  }
+  await issueCampaign(on.left, { programId, campaignId });
+  return campaignId;
+}
+
+const campaignOf = (id: string) =>
+  on.left.db.campaign.findUniqueOrThrow({ where: { programId_id: { programId, id } } });
+
+/** Everybody has one code, the campaign knows which, and nobody else has any. */
+async function expectOneEach(id: string, poolId: PoolId): Promise<void> {
+  const campaign = await campaignOf(id);
+  expect(campaign).toMatchObject({ status: 'ISSUED', issued: campaign.recipients });
+  const [row] = await on.left.db.$queryRaw<Record<string, bigint>[]>`
+    SELECT count(*) AS recipients, count(DISTINCT r.code_id) AS codes,
+      count(*) FILTER (WHERE c.status = 'ALLOCATED' AND c.claim_email = r.email) AS own,
+      (SELECT count(*) FROM codes WHERE program_id = ${programId}::uuid
+        AND pool_id = ${poolId}::uuid AND status = 'ALLOCATED') AS allocated,
+      (SELECT count(*) FROM claims WHERE program_id = ${programId}::uuid
+        AND pool_id = ${poolId}::uuid) AS claims
+    FROM campaign_recipients r
+    LEFT JOIN codes c ON c.program_id = r.program_id AND c.id = r.code_id
+    WHERE r.program_id = ${programId}::uuid AND r.campaign_id = ${id}::uuid`;
+  const all = BigInt(campaign.recipients);
+  expect(row).toEqual({ recipients: all, codes: all, own: all, allocated: all, claims: all });
+}
+
+test('a recipient claims, the campaign issues, commit: one code', async () => {
+  const { id: poolId } = await aPool(on.left, { programId, codes: 5 });
+  const [email] = addresses(1) as [string];
+  const id = await aMailing(poolId, [email]);
+  await first.begin();
+  await first.claim(programId, [{ poolId, email }]);
+  const going = { programId, campaignId: id, mayGoOn: () => true };
+  expect(await overlapping(first, () => runCampaign(on.left, going))).toBe(true);
+  await expectOneEach(id, poolId);
+});
+
+test('recipients who claim while their campaign is issued by two processes have one code each', async () => {
+  for (let round = rounds(2, 30); round > 0; round--) {
+    const emails = addresses(200);
+    const { id: poolId } = await aPool(on.left, { programId, codes: 250 });
+    const id = await aMailing(poolId, emails);
+    const going = { programId, campaignId: id, mayGoOn: () => true };
+    const claims = luck(`campaign ${round}`).shuffled(emails);
+    const [answers] = await Promise.all([
+      Promise.all(
+        claims.map((email, i) =>
+          claim(on.either(i), { programId, poolId, email, actor: 'key:race' }),
+        ),
+      ),
+      runCampaign(on.left, going),
+      runCampaign(on.right, going),
+    ]);
+    expect(answers.filter(({ ok }) => !ok)).toEqual([]);
+    await expectOneEach(id, poolId);
+  }
+});
+
+const startWorker = () => {
+  const env = { ...testKeys, DATABASE_URL: on.databaseUrl, REDIS_URL: inject('redisUrl') };
+  return launch('src/worker.ts', { env });
+};
+
+/** Until so many have codes, or the run is over. */
+async function until(id: string, issued: number): Promise<void> {
+  for (;;) {
+    const campaign = await campaignOf(id);
+    if (campaign.issued >= issued || campaign.status !== 'ISSUING') return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+test('SIGKILL of the worker three times in the middle of a campaign: everyone has exactly one code', {
+  timeout: torture ? 3_600_000 : 180_000,
+}, async () => {
+  const count = torture ? 100_000 : 5_000;
+  const { id: poolId } = await aPool(on.left, { programId, codes: count + 100 });
+  const id = await aMailing(poolId, addresses(count));
+  const dice = luck('kill a campaign');
+  for (let kill = rounds(3, 3); kill > 0; kill--) {
+    const worker = startWorker();
+    const { issued } = await campaignOf(id);
+    await until(id, issued + 1 + dice.below(count / 8));
+    await end(worker, 'SIGKILL');
+    expect(await campaignOf(id)).toMatchObject({ status: 'ISSUING' });
+    // As if the twenty seconds had passed after which a silent holder is taken for dead.
+    await on.left.db.lease.deleteMany({ where: { programId } });
+  }
+  const worker = startWorker();
+  await until(id, count + 1);
+  await end(worker, 'SIGTERM');
+  await expectOneEach(id, poolId);
+  const again = await claimCode(on.left, {
+    ...{ programId, poolId, actor: 'key:race' },
+    recipientId: (
+      await on.left.db.campaignRecipient.findFirstOrThrow({ where: { campaignId: id } })
+    ).id,
+  });
+  expect(again).toMatchObject({ ok: true, alreadyClaimed: true });
+});
