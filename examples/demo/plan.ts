@@ -1,7 +1,7 @@
 /** What is to happen on which day: the one schedule for the shop and for what is expected of it. */
 import { customersOf, dayAfter, daysBetween, firstPurchases, type Purchase } from './cdnow.ts';
 
-/** Where the shop was; the clocks change twice in its record. */
+/** Where the shop was; the clocks change three times in its record. */
 export const TIME_ZONE = 'America/New_York';
 export const MIN_ORDER_CENTS = 500;
 const SPARE_CODES = 1_456;
