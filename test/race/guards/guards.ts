@@ -262,6 +262,17 @@ export const guards: readonly Guard[] = [
     spares: [NEVER_MORE, SWEPT, TAKEN_BACK, WITHIN_CAP, PUT_BACK],
   },
   {
+    name: 'member lock of the daily work',
+    protects: 'a task that runs twice at once gives no bonus, warning or rank twice',
+    edits: withoutLock(8),
+    needs: [
+      {
+        file: 'test/race/daily-work.test.ts',
+        title: 'each task in two processes at once: done once for each member, and nobody fails',
+      },
+    ],
+  },
+  {
     name: 'member lock and day of the cap',
     protects: 'a day within its cap: the lock, and behind it the trigger that judges the commit',
     edits: withoutLock(8),
