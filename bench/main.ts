@@ -15,6 +15,7 @@ import { lists } from './lines/lists.ts';
 import { memory } from './lines/memory.ts';
 import { redeem } from './lines/redeem.ts';
 import { spend } from './lines/spend.ts';
+import { tiers } from './lines/tiers.ts';
 import { wallet } from './lines/wallet.ts';
 import { type Options, readOptions } from './options.ts';
 import { machine, type Result, report } from './report.ts';
@@ -22,7 +23,7 @@ import { openWorld } from './world.ts';
 
 const OF_CODES = [claim, taps, redeem, generating, lists, wallet, sizes, drained, snapshot];
 const OF_POINTS = [award, spend, crowds, oldLots];
-const OF_THE_FLEET = [job, campaign, days, sweeps, sweeping];
+const OF_THE_FLEET = [job, campaign, days, sweeps, sweeping, tiers];
 const LINES: Line[] = [...OF_CODES, ...OF_POINTS, ...OF_THE_FLEET, advisor, memory];
 
 const HELP = `npm run bench -- [names] [--quick | --full]

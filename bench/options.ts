@@ -16,6 +16,8 @@ export type Options = {
   crowds: number[];
   /** Members whose points end, in each round of the lines about the sweep. */
   swept: number;
+  /** Members whose tiers are judged on one day. */
+  evaluated: number;
   memorySeconds: number;
   form: 'quick' | 'usual' | 'full';
   help: boolean;
@@ -30,6 +32,7 @@ const usual = {
   oldLots: [10, 10_000],
   crowds: [10_000, 1_000_000],
   swept: 50_000,
+  evaluated: 1_000_000,
   memorySeconds: 60,
 };
 
@@ -42,6 +45,7 @@ const quick = {
   oldLots: [10, 1_000],
   crowds: [10_000, 100_000],
   swept: 20_000,
+  evaluated: 100_000,
   memorySeconds: 30,
 };
 

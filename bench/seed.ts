@@ -118,6 +118,7 @@ export const SPACES = {
   shops: 2 ** 47 + 2 ** 42,
   days: 2 ** 47 + 2 ** 43,
   swept: 2 ** 47 + 2 ** 44,
+  evaluated: 2 ** 47 + 2 ** 45,
 };
 const known = new Map<string, number>();
 

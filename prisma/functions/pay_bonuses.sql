@@ -1,5 +1,6 @@
 -- Members whose birthday is on this day and who have had no bonus for it this year. Somebody born
--- on 29 February celebrates on the 28th in the years between. A bonus of 0 is none.
+-- on 29 February celebrates on the 28th in the years between. A bonus of 0 is none. OFFSET 0, here
+-- and below, keeps the question one for each member: as a join it reads every bonus there ever was.
 CREATE OR REPLACE FUNCTION birthdays_due(p_program uuid, p_day date)
 RETURNS TABLE (member_id uuid, occasion text) LANGUAGE sql STABLE AS $$
   SELECT m.id, to_char(p_day, 'YYYY') FROM members m
@@ -11,7 +12,7 @@ RETURNS TABLE (member_id uuid, occasion text) LANGUAGE sql STABLE AS $$
         THEN 229 END])
     AND NOT EXISTS (
       SELECT FROM ledger_batches l WHERE l.program_id = p_program AND l.member_id = m.id
-        AND l.source = 'BIRTHDAY' AND l.occasion = to_char(p_day, 'YYYY'))
+        AND l.source = 'BIRTHDAY' AND l.occasion = to_char(p_day, 'YYYY') OFFSET 0)
 $$;
 
 -- Members whose latest purchase lies exactly so many days before this one, and who have had no
@@ -25,11 +26,12 @@ RETURNS TABLE (member_id uuid, occasion text) LANGUAGE sql STABLE AS $$
     AND l.day = p_day - (SELECT inactive_days FROM programs WHERE id = p_program)
     AND NOT EXISTS (
       SELECT FROM ledger_batches later WHERE later.program_id = p_program
-        AND later.member_id = l.member_id AND later.day > l.day AND later.order_id IS NOT NULL)
+        AND later.member_id = l.member_id AND later.day > l.day AND later.order_id IS NOT NULL
+      OFFSET 0)
     AND NOT EXISTS (
       SELECT FROM ledger_batches had WHERE had.program_id = p_program
         AND had.member_id = l.member_id AND had.source = 'REENGAGEMENT'
-        AND had.occasion = l.day::text)
+        AND had.occasion = l.day::text OFFSET 0)
 $$;
 
 -- Pays these members what the day brings them. Answers how many were paid: none the second time.
