@@ -4,6 +4,7 @@ import { grantPoints } from '../../src/loyalty/index.ts';
 import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
 import { aMember, unique } from '../support/factories.ts';
+import { until } from '../support/until.ts';
 import { aKey, aWorld } from '../support/world.ts';
 
 const deps = await testDeps();
@@ -91,6 +92,11 @@ test('a rare type among many others: pages that are empty, until it comes', asyn
     VALUES (${programId}::uuid, 'code.revoked', ${memberId}::uuid, '{}',
       program_now(${programId}::uuid))`;
   await grantPoints(deps, { programId, memberId, ...gift });
+  await until(async () => {
+    const [row] = await deps.db.$queryRaw<{ told: boolean }[]>`
+      SELECT events_horizon() > max(xid) AS told FROM events WHERE program_id = ${programId}::uuid`;
+    return row?.told;
+  });
   const found: Page[] = [];
   let after: string | null | undefined = null;
   while (found.flatMap(({ nodes }) => nodes).length === 0) {

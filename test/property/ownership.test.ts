@@ -196,7 +196,7 @@ test(
         await expectSame(world);
       },
     );
-    await fc.assert(run, { numRuns: rounds(15, 400), seed, interruptAfterTimeLimit: LIMIT_MS });
+    await fc.assert(run, { numRuns: rounds(8, 400), seed, interruptAfterTimeLimit: LIMIT_MS });
   },
   LIMIT_MS + 60_000,
 );

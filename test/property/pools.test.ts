@@ -199,7 +199,7 @@ test(
         await expectSameState(world);
       },
     );
-    await fc.assert(run, { numRuns: rounds(12, 200), seed, interruptAfterTimeLimit: LIMIT_MS });
+    await fc.assert(run, { numRuns: rounds(8, 200), seed, interruptAfterTimeLimit: LIMIT_MS });
   },
   LIMIT_MS + 60_000,
 );
