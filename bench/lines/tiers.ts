@@ -52,7 +52,8 @@ const PURCHASES = `
   FROM ${CROWD},
     LATERAL (VALUES (700, 0), (300, CASE WHEN m % ${ONE_FALLS_OF} = 0 THEN 300 ELSE 0 END))
       l (points, back),
-    LATERAL (SELECT now() - interval '1 day' * (m % 150 + CASE l.points WHEN 700 THEN 200 ELSE 1 END)
+    LATERAL (SELECT now()
+        - interval '1 day' * (m % 150 + CASE l.points WHEN 700 THEN 200 ELSE 1 END)
       AS at) a
   ORDER BY a.at`;
 
