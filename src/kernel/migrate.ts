@@ -8,8 +8,10 @@ import { SetupError } from './setup-error.ts';
 
 const PRISMA = path.join(import.meta.dirname, '../../prisma');
 
-/** A number of our own among the database's advisory locks; the migrations' lock is Prisma's. */
-const FUNCTIONS_LOCK = 70_461;
+/** A number of our own among the database's advisory locks. */
+const MIGRATE_LOCK = 70_461;
+// Its transaction is idle while the engine works on a connection of its own.
+const SESSION = '-c timezone=UTC -c idle_in_transaction_session_timeout=0';
 
 /** `folder` holds schema.prisma, migrations and functions; a test brings its own. */
 export type Options = { folder?: string };
@@ -20,8 +22,20 @@ export type Options = { folder?: string };
  */
 export async function migrate(databaseUrl: string, options: Options = {}): Promise<string[]> {
   const folder = options.folder ?? PRISMA;
-  const migrations = await applyMigrations(databaseUrl, folder).catch(rethrow);
-  return [...migrations, ...(await installFunctions(databaseUrl, folder))];
+  const client = new pg.Client({ connectionString: databaseUrl, options: SESSION });
+  await client.connect().catch(rethrow);
+  try {
+    await client.query('BEGIN');
+    // The engine's own lock begins after its look at the history, where what another process is
+    // applying at this moment looks like a migration that failed half way.
+    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATE_LOCK]);
+    const migrations = await applyMigrations(databaseUrl, folder).catch(rethrow);
+    const functions = await installFunctions(client, folder);
+    await client.query('COMMIT');
+    return [...migrations, ...functions];
+  } finally {
+    await client.end(); // without a commit, the server rolls back
+  }
 }
 
 async function applyMigrations(databaseUrl: string, folder: string): Promise<string[]> {
@@ -72,22 +86,13 @@ async function readFunctions(folder: string): Promise<SqlFile[]> {
 }
 
 /** Replaces the functions whose text has changed: all of them in one transaction, or none. */
-async function installFunctions(databaseUrl: string, folder: string): Promise<string[]> {
+async function installFunctions(client: pg.Client, folder: string): Promise<string[]> {
   const files = await readFunctions(folder);
-  const client = new pg.Client({ connectionString: databaseUrl, options: '-c timezone=UTC' });
-  await client.connect();
-  try {
-    await client.query('BEGIN');
-    await client.query('SELECT pg_advisory_xact_lock($1)', [FUNCTIONS_LOCK]);
-    // They call each other, and the order of the files is not the order of the calls.
-    await client.query('SET LOCAL check_function_bodies = off');
-    const changed = await changedFiles(client, files);
-    for (const file of changed) await install(client, file);
-    await client.query('COMMIT');
-    return changed.map(({ name }) => `functions/${name}`);
-  } finally {
-    await client.end(); // without a commit, the server rolls back
-  }
+  // They call each other, and the order of the files is not the order of the calls.
+  await client.query('SET LOCAL check_function_bodies = off');
+  const changed = await changedFiles(client, files);
+  for (const file of changed) await install(client, file);
+  return changed.map(({ name }) => `functions/${name}`);
 }
 
 async function changedFiles(client: pg.Client, files: SqlFile[]): Promise<SqlFile[]> {
