@@ -85,6 +85,13 @@ test('nothing is left for later, and no test is passed over', () => {
   expect(linesWith(notHere, /\b(it|test|describe)\.(only|skip|todo|fails)\b/)).toEqual([]);
 });
 
+test('the support of the tests leaves its hooks to what runs before each file', () => {
+  const support = code.filter(under('test/support/'));
+  const inOthers = support.filter(({ file }) => file !== 'test/support/each-file.ts');
+  expect(inOthers.length).toBeGreaterThan(20);
+  expect(linesWith(inOthers, /^(before|after)(All|Each)\(/)).toEqual([]);
+});
+
 test('every test file asserts something', () => {
   const silent = code.filter(
     ({ file, text }) => file.endsWith('.test.ts') && !/\bexpect\b/.test(text),

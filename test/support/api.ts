@@ -1,7 +1,8 @@
 /** The API as a client meets it: real HTTP on a port of its own. */
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 import { buildServer } from '../../src/graphql/server.ts';
+import { atEndOfFile } from './end-of-file.ts';
 import { recordErrors } from './secrecy.ts';
 
 export type ApiError = {
@@ -26,11 +27,6 @@ export type Api = {
   close(): Promise<void>;
 };
 
-const open: Api[] = [];
-afterAll(async () => {
-  for (const api of open.splice(0)) await api.close();
-});
-
 export async function startApi(deps: Deps): Promise<Api> {
   const app = await buildServer(deps);
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
@@ -45,7 +41,7 @@ export async function startApi(deps: Deps): Promise<Api> {
     },
     close: () => app.close(),
   };
-  open.push(api);
+  atEndOfFile(api.close);
   return api;
 }
 

@@ -2,15 +2,10 @@
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { type Browser, chromium, type Page, type Request } from 'playwright-core';
-import { afterAll } from 'vitest';
+import { atEndOfFile } from './end-of-file.ts';
 
 const PROGRAM = process.env.CHROMIUM_PATH || '/usr/bin/chromium';
 const QUIET = ['--no-first-run', '--disable-background-networking', '--disable-component-update'];
-
-const open: Browser[] = [];
-afterAll(async () => {
-  for (const browser of open.splice(0)) await browser.close();
-});
 
 /** Throws where there is none: a test that was skipped would look like one that passed. */
 export async function startBrowser(): Promise<Browser> {
@@ -24,7 +19,7 @@ export async function startBrowser(): Promise<Browser> {
     executablePath: PROGRAM,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-sync', ...QUIET],
   });
-  open.push(browser);
+  atEndOfFile(() => browser.close());
   return browser;
 }
 

@@ -6,11 +6,12 @@ import { randomBytes } from 'node:crypto';
 import process from 'node:process';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { type Config, readConfig } from '../../src/config.ts';
 import { type OpenDeps, openDeps } from '../../src/deps.ts';
 import type { Clock } from '../../src/kernel/clock.ts';
 import type { Random } from '../../src/kernel/crypto.ts';
+import { atEndOfFile } from './end-of-file.ts';
 import { testKeys } from './keys.ts';
 import { assertSecret, recordedLog } from './secrecy.ts';
 
@@ -26,16 +27,11 @@ export type TestOverrides = {
   databaseUrl?: string;
 };
 
-const open: (() => Promise<unknown>)[] = [];
-afterAll(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-
 /** The URL of a migrated, empty database that only this test file knows. */
 export async function testDatabase(): Promise<string> {
   const name = `flash_test_${randomBytes(6).toString('hex')}`;
   await onServer(`CREATE DATABASE "${name}" TEMPLATE "${TEMPLATE}"`);
-  open.push(async () => {
+  atEndOfFile(async () => {
     await assertSecret(databaseUrl(name), inject('testHome'));
     await onServer(`DROP DATABASE "${name}" WITH (FORCE)`);
   });
@@ -46,7 +42,7 @@ export async function testDatabase(): Promise<string> {
 export async function emptyDatabase(): Promise<string> {
   const name = `flash_test_${randomBytes(6).toString('hex')}`;
   await onServer(`CREATE DATABASE "${name}"`);
-  open.push(() => onServer(`DROP DATABASE "${name}" WITH (FORCE)`));
+  atEndOfFile(() => onServer(`DROP DATABASE "${name}" WITH (FORCE)`));
   return databaseUrl(name);
 }
 
@@ -56,7 +52,7 @@ export async function emptyDatabase(): Promise<string> {
 export async function testDeps(overrides: TestOverrides = {}): Promise<OpenDeps> {
   const config = await testConfig(overrides);
   const deps = await openDeps(config, recordedLog(inject('testHome')));
-  open.push(() => deps.close());
+  atEndOfFile(() => deps.close());
   return {
     ...deps,
     ...(overrides.clock ? { clock: overrides.clock } : {}),
@@ -85,6 +81,9 @@ function redisOfThisFile(): Promise<string> {
     const redis = new Redis(url);
     await redis.flushdb();
     redis.disconnect();
+    atEndOfFile(async () => {
+      redisUrl = undefined;
+    });
     return url;
   })();
   return redisUrl;

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll } from 'vitest';
 import type { AdvisorModel } from '../../src/config.ts';
+import { atEndOfFile } from './end-of-file.ts';
 
 export type Asked = { path: string; headers: IncomingMessage['headers']; body: string };
 export type Answering = (response: ServerResponse, asked: Asked) => void;
@@ -18,11 +18,6 @@ export type ModelServer = {
 };
 
 export const MODEL_KEY = 'sk-model-key-that-nobody-may-see';
-
-const open: (() => Promise<unknown>)[] = [];
-afterAll(async () => {
-  for (const close of open.splice(0)) await close();
-});
 
 /** `patienceMs`: generous, but where a test is about being late. */
 export async function aModelServer(of: { patienceMs?: number } = {}): Promise<ModelServer> {
@@ -40,7 +35,7 @@ export async function aModelServer(of: { patienceMs?: number } = {}): Promise<Mo
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  open.push(async () => {
+  atEndOfFile(async () => {
     server.closeAllConnections();
     server.close();
   });

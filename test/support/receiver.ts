@@ -4,7 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Webhook as Verifier } from 'svix';
-import { afterAll } from 'vitest';
+import { atEndOfFile } from './end-of-file.ts';
 
 export type Received = {
   id: string;
@@ -31,11 +31,6 @@ export type Receiver = {
   atOnce: number;
   close(): Promise<void>;
 };
-
-const open: Receiver[] = [];
-afterAll(async () => {
-  for (const receiver of open.splice(0)) await receiver.close();
-});
 
 export async function startReceiver(answer: Receiver['answer'] = () => 200): Promise<Receiver> {
   let under = 0;
@@ -70,7 +65,7 @@ export async function startReceiver(answer: Receiver['answer'] = () => 200): Pro
       await once(server, 'close').catch(() => {});
     },
   };
-  open.push(receiver);
+  atEndOfFile(() => receiver.close());
   return receiver;
 }
 

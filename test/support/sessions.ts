@@ -3,8 +3,8 @@
  * queues of a process would hide what happens when two of its calls meet in the database.
  */
 import pg from 'pg';
-import { afterAll, afterEach } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
+import { atEndOfFile } from './end-of-file.ts';
 
 // A statement that waits for a lock fails soon: a hot function is never to wait.
 const LOCK_TIMEOUT_MS = 1_500;
@@ -32,13 +32,11 @@ export type Session = {
 };
 
 const open = new Set<pg.Client>();
-// A test that failed half way must not leave its transaction to the next one.
-afterEach(async () => {
+
+/** A test that failed half way must not leave its transaction to the next one. */
+export async function rollBackAll(): Promise<void> {
   for (const client of open) await client.query('ROLLBACK');
-});
-afterAll(async () => {
-  for (const client of open) await client.end();
-});
+}
 
 export async function sessions(databaseUrl: string, count: number): Promise<Session[]> {
   return Promise.all(Array.from({ length: count }, () => session(databaseUrl)));
@@ -51,6 +49,10 @@ async function session(databaseUrl: string): Promise<Session> {
   });
   await client.connect();
   open.add(client);
+  const close = async () => {
+    if (open.delete(client)) await client.end();
+  };
+  atEndOfFile(close);
   const query = async <Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []) =>
     (await client.query<Row>(sql, values)).rows;
   return {
@@ -62,10 +64,7 @@ async function session(databaseUrl: string): Promise<Session> {
       query<Answered>(CLAIM, [programId, JSON.stringify(items.map(claimItem))]),
     redeem: (programId, items) =>
       query<Answered>(REDEEM, [programId, JSON.stringify(items.map(redeemItem))]),
-    close: async () => {
-      open.delete(client);
-      await client.end();
-    },
+    close,
   };
 }
 

@@ -274,7 +274,7 @@ test('a replay while a page is under way is not undone by it', async () => {
   const start = await shop.row();
   await shop.happen();
   await shop.happen();
-  const delivering = shop.deliver();
+  const delivering = shop.deliverUntil(() => endpoint.received.length > 0);
   while (endpoint.received.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   await replayWebhook(deps, { programId, webhookId, after: '0-0' });
   await delivering;
