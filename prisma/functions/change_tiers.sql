@@ -38,9 +38,10 @@ RETURNS void LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- Moves each member to its rank, which ends a grace: history, event, and on the way up what was
--- lost before. The new tier is judged from the next day on. Within the members' locks; their tiers
--- are read here, and `p_program` before, so that no member is said to be judged by a ladder that
--- came later.
+-- lost before. The new tier is judged from the next day on: also one that needs nothing, where days
+-- have passed since, for a higher one may have been reached on them. Within the members' locks;
+-- their tiers are read here, and `p_program` before, so that no member is said to be judged by a
+-- ladder that came later.
 CREATE OR REPLACE FUNCTION change_tiers(
   p_program programs, p_members uuid[], p_ranks int[], p_reason tier_change_reason, p_day date,
   p_now timestamptz)
@@ -66,7 +67,8 @@ BEGIN
         'toTierId', (comes).id, 'toRank', (comes).rank), p_now
     FROM moves)
   UPDATE members m SET tier_id = (comes).id, grace_ends_at = NULL, grace_warned = NULL,
-    tier_due = CASE WHEN (comes).maintain_points > 0 THEN p_day + 1 END,
+    tier_due = CASE WHEN (comes).maintain_points > 0 OR p_day < day_of(p_program.id, p_now)
+      THEN p_day + 1 END,
     ladder_version = p_program.ladder_version
   FROM moves WHERE m.program_id = p_program.id AND m.id = moves.id;
   GET DIAGNOSTICS v_changed = ROW_COUNT;

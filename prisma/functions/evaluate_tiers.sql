@@ -1,6 +1,7 @@
 -- The daily evaluation of a page of members, as of the start of `p_day`: it begins, keeps and ends
 -- graces, gives their warnings, and moves those down whose grace is over; after a change of the
--- ladder also up. Answers for how many members something changed: for nobody the second time.
+-- ladder, and for what was bought while days were missed, also up. Answers for how many members
+-- something changed: for nobody the second time.
 --
 -- Locks: MEMBER of each, waited for in their order. Their rows need no order of their own: nobody
 -- else changes several members at once without these locks.
@@ -12,6 +13,7 @@ DECLARE
   v_program programs;
   v_now timestamptz;
   v_found record;
+  v_moves record;
 BEGIN
   PERFORM lock_members(p_program, p_members);
   SELECT * INTO STRICT v_program FROM programs WHERE id = p_program;
@@ -21,7 +23,7 @@ BEGIN
     UPDATE members m SET grace_ends_at = j.ends_at, grace_warned = j.warned, tier_due = j.due,
       ladder_version = v_program.ladder_version
     FROM judged j
-    WHERE m.program_id = p_program AND m.id = j.member_id AND j.verdict NOT IN ('UP', 'DOWN')),
+    WHERE m.program_id = p_program AND m.id = j.member_id AND j.reason IS NULL),
   told AS (
     INSERT INTO events (program_id, type, member_id, data, at)
     SELECT p_program, e.type, j.member_id, jsonb_strip_nulls(jsonb_build_object(
@@ -34,16 +36,17 @@ BEGIN
     WHERE e.happened ORDER BY j.member_id, e.place)
   SELECT count(*) FILTER (WHERE verdict NOT IN ('KEPT', 'RUNNING') OR warns IS NOT NULL)
       AS changed,
-    array_agg(member_id) FILTER (WHERE verdict = 'UP') AS up,
-    array_agg(to_rank) FILTER (WHERE verdict = 'UP') AS up_to,
-    array_agg(member_id) FILTER (WHERE verdict = 'DOWN') AS down,
-    array_agg(rank - 1) FILTER (WHERE verdict = 'DOWN') AS down_to
+    array_agg(member_id) FILTER (WHERE reason IS NOT NULL) AS movers,
+    array_agg(to_rank) FILTER (WHERE reason IS NOT NULL) AS ranks,
+    array_agg(reason) FILTER (WHERE reason IS NOT NULL) AS reasons
   INTO v_found FROM judged;
-  IF v_found.up IS NOT NULL THEN
-    PERFORM change_tiers(v_program, v_found.up, v_found.up_to, 'LADDER_CHANGED', p_day, v_now);
-  END IF;
-  IF v_found.down IS NOT NULL THEN
-    PERFORM change_tiers(v_program, v_found.down, v_found.down_to, 'GRACE_OVER', p_day, v_now);
-  END IF;
+  FOR v_moves IN
+    SELECT reason, array_agg(member_id) AS members, array_agg(to_rank) AS ranks
+    FROM unnest(v_found.movers, v_found.ranks, v_found.reasons) AS move(member_id, to_rank, reason)
+    GROUP BY reason
+  LOOP
+    PERFORM change_tiers(
+      v_program, v_moves.members, v_moves.ranks, v_moves.reason, p_day, v_now);
+  END LOOP;
   RETURN v_found.changed;
 END $$;

@@ -1,6 +1,7 @@
 -- What ties out in the tiers of a program: a row for each difference, as reconcile_points has them.
 -- A tier is where its member's last change led, and where there was none it is the first one. The
--- day on which it is judged next never lies behind the one on which it could begin to fall short.
+-- day on which it is judged next never lies behind the one on which it could begin to fall short;
+-- and whoever is not due before tomorrow has reached no rank above his own.
 CREATE OR REPLACE FUNCTION reconcile_tiers(p_program uuid)
 RETURNS TABLE (invariant text, subject text, expected numeric, actual numeric)
 LANGUAGE sql STABLE AS $$
@@ -16,17 +17,18 @@ LANGUAGE sql STABLE AS $$
       lag(to_rank, 1, 1) OVER (PARTITION BY member_id ORDER BY id) AS before,
       lead(id) OVER (PARTITION BY member_id ORDER BY id) IS NULL AS is_last
     FROM tier_changes WHERE program_id = p_program),
-  -- Of those who are to keep something, are in no grace, and were judged by the ladder of today.
-  judged AS (
-    SELECT o.id, o.tier_due, CASE WHEN e.points < o.maintain_points THEN today.day + 1
+  -- By the ladder of today.
+  judged AS MATERIALIZED (
+    SELECT o.*, e.points, today.day AS today,
+      CASE WHEN e.points < o.maintain_points THEN today.day + 1
       ELSE greatest(counts_until(e.falls), today.day + 1) END AS falls
     FROM people o CROSS JOIN today CROSS JOIN LATERAL (
-      SELECT coalesce(sum(l.points), 0) AS points,
+      SELECT coalesce(sum(l.points), 0)::bigint AS points,
         min(l.day) FILTER (WHERE coalesce(l.later, 0) < o.maintain_points) AS falls
       FROM (SELECT q.day, q.points, sum(q.points) OVER (
           ORDER BY q.day DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS later
         FROM qualifying_lots(p_program, o.id, today.day) q) l) e
-    WHERE o.maintain_points > 0 AND o.grace_ends_at IS NULL AND o.ladder_version = o.newest)
+    WHERE o.ladder_version = o.newest)
   SELECT 'member.tier = where its last change led, else the first', o.id::text,
     coalesce(s.to_rank, 1)::numeric, o.rank::numeric
     FROM people o LEFT JOIN steps s ON s.member_id = o.id AND s.is_last
@@ -42,7 +44,11 @@ LANGUAGE sql STABLE AS $$
       AND (o.tier_due IS NULL OR o.tier_due > day_of(p_program, o.grace_ends_at))
   UNION ALL SELECT 'member: a tier is judged again before its points can fall short', id::text,
     to_char(falls, 'YYYYMMDD')::numeric, coalesce(to_char(tier_due, 'YYYYMMDD')::numeric, 0)
-    FROM judged WHERE tier_due IS NULL OR tier_due > falls
+    FROM judged WHERE maintain_points > 0 AND grace_ends_at IS NULL
+      AND (tier_due IS NULL OR tier_due > falls)
+  UNION ALL SELECT 'member: on the highest rank that was reached', id::text,
+    rank_of(p_program, points), rank FROM judged
+    WHERE (tier_due IS NULL OR tier_due > today) AND rank < rank_of(p_program, points)
   UNION ALL SELECT 'member: judged by a ladder that there is', id::text, newest, ladder_version
     FROM people WHERE ladder_version > newest
   UNION ALL SELECT 'downgrade: lost until an upgrade has made it good', s.id::text, s.from_rank - 1,

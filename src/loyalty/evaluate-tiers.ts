@@ -53,13 +53,14 @@ function readPlace(cursor: string | undefined): Place {
 
 type Asked = { page: Page; place: Place };
 
-/** Members who were judged by an earlier ladder. */
+/** Members who were judged by an earlier ladder, and have a rank that may be judged by now. */
 const ofOldLadder = (deps: Deps, { page, place }: Asked) => deps.db.$queryRaw<DueMember[]>`
   SELECT id::text AS "memberId", concat_ws(' ', 'ladder', ladder_version, id) AS cursor
   FROM members
   WHERE program_id = ${page.programId}::uuid
     AND ladder_version < (
       SELECT ladder_version FROM programs WHERE id = ${page.programId}::uuid)
+    AND NOT moved_since(program_id, id, ${page.day}::date)
     AND (ladder_version, id) > (${place.key}::int, ${place.id}::uuid)
   ORDER BY ladder_version, id LIMIT ${page.limit}::int`;
 

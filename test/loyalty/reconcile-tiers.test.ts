@@ -36,6 +36,7 @@ const BEGINS = 'change of tier: it begins where the one before it led';
 const GRACE_ON_FIRST = 'member: a grace only on a rank above the first';
 const GRACE_JUDGED = 'member: a grace is judged again before it is over';
 const JUDGED = 'member: a tier is judged again before its points can fall short';
+const HIGHEST = 'member: on the highest rank that was reached';
 const LADDER = 'member: judged by a ladder that there is';
 const LOST = 'downgrade: lost until an upgrade has made it good';
 const BONUS = 'bonus: for a downgrade of its member that was made good';
@@ -56,6 +57,7 @@ const corruptions: [string, string[]][] = [
   [member('ann', 'tier_due = NULL'), [JUDGED]],
   [member('ann', `tier_due = '2023-03-02'`), [JUDGED]],
   [member('bob', 'grace_ends_at = NULL'), [JUDGED]],
+  ['UPDATE tiers SET qualify_points = 500 WHERE program_id = :program AND rank = 4', [HIGHEST]],
   [member('cid', 'ladder_version = ladder_version + 1'), [LADDER]],
   [`UPDATE tier_changes SET from_rank = from_rank + 1 WHERE ${downgrade}`, [BEGINS]],
   [`DELETE FROM tier_changes WHERE ${downgrade}`, [BEGINS, BONUS]],
