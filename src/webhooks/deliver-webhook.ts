@@ -27,9 +27,10 @@ export async function deliverWebhook(
   const open = openSender({ ...reachOf(deps), signal });
   const sender = measured(deps, { sender: open, programId, webhookId });
   const giveUpAt = performance.now() + RUN_MS;
+  const mayGoOn = () => lease.isHeld() && !signal.aborted && performance.now() < giveUpAt;
   try {
-    while (lease.isHeld() && !signal.aborted && performance.now() < giveUpAt) {
-      const round = await deliverRound(deps, { programId, webhookId, sender, signal });
+    while (mayGoOn()) {
+      const round = await deliverRound(deps, { programId, webhookId, sender, mayGoOn });
       if (!round) break;
       total.scanned += round.scanned;
       total.changed += round.changed;

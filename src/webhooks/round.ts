@@ -23,14 +23,24 @@ import type { Outcome, Webhook, WebhookRef } from './types.ts';
 const PAGE = 200;
 /** Messages under way to one endpoint. */
 const CONCURRENCY = 8;
+/** After so many it is asked whether the endpoint is still there. */
+const LOOK_AGAIN_AFTER = 25;
 
-type Round = { deps: Deps; ref: WebhookRef; webhook: Webhook; sender: Sender; health: Health };
-type Asked = WebhookRef & { sender: Sender; signal: AbortSignal };
+/** False where a run has lasted long enough, is stopping, or another may have taken over. */
+type Asked = WebhookRef & { sender: Sender; mayGoOn: () => boolean };
+type Round = {
+  deps: Deps;
+  asked: Asked;
+  ref: WebhookRef;
+  webhook: Webhook;
+  health: Health;
+  attempts: number;
+  /** It was disabled, or is somewhere else. */
+  isOver: boolean;
+};
 
 /**
- * Undefined when there is nothing to do, or the endpoint rests. One that has failed as a whole is
- * tried with a single event: one that nothing has been tried with, where there is one, so that what
- * only fails by itself does not keep the endpoint from being found well again.
+ * Undefined when there is nothing to do, or the endpoint rests.
  *
  * Locks: the endpoint's row, for each of the places where what came of it is written down.
  * Refusals: none.
@@ -38,35 +48,99 @@ type Asked = WebhookRef & { sender: Sender; signal: AbortSignal };
  * Events: none.
  */
 export async function deliverRound(deps: Deps, asked: Asked) {
-  const { programId, webhookId, sender, signal } = asked;
+  const { programId, webhookId } = asked;
   const ref = { programId, webhookId };
   const webhook = await deps.db.webhook.findUnique({
     where: { programId_id: { programId, id: webhookId } },
   });
   const now = deps.clock.now();
   if (!webhook?.enabled || (webhook.resumeAt && webhook.resumeAt > now)) return undefined;
-  const isProbe = webhook.failures >= FAILURES_TO_REST;
-  const after = { xid: webhook.cursorXid, id: webhook.cursorId };
-  const page = await readFeed(deps, { programId, after, limit: isProbe ? 1 : PAGE });
-  const waiting =
-    isProbe && page.length > 0
-      ? []
-      : await dueDeliveries(deps.db, { ...ref, now, limit: isProbe ? 1 : CONCURRENCY });
-  if (page.length + waiting.length === 0) return undefined;
-  const round = { deps, ref, webhook, sender, health: watchHealth(deps, webhook) };
+  const health = watchHealth(deps, webhook);
+  const round = { deps, asked, ref, webhook, health, attempts: 0, isOver: false };
+  const done = await (webhook.failures >= FAILURES_TO_REST ? probe(round) : tell(round));
+  await health.save();
+  return done.scanned === 0 ? undefined : done;
+}
+
+/** What is new comes when what is due is less than a handful: it would only wait in its turn. */
+async function tell(round: Round) {
+  const waiting = await readDue(round);
+  const page = waiting.length < CONCURRENCY ? await readPage(round) : [];
   const retried = await deliverWaiting(round, waiting);
-  const fresh = round.health.isFailing() || signal.aborted ? 0 : await deliverPage(round, page);
-  await round.health.save();
+  const blocked = await blockedIn(round, page);
+  const fresh = mayGoOn(round) ? await deliverPage(round, { page, blocked }) : 0;
   return { scanned: waiting.length + page.length, changed: retried + fresh };
 }
 
-async function attempt({ deps, webhook, sender, health }: Round, event: StoredEvent) {
+/**
+ * One that has failed as a whole is tried with a single event: one that nothing has been tried
+ * with, where there is one, so that what only fails by itself does not keep the endpoint from being
+ * found well again. What it does not want, or must wait for its turn, is passed by in one move: on
+ * a busy feed the one event would never be come to.
+ */
+async function probe(round: Round) {
+  const page = await readPage(round);
+  const blocked = await blockedIn(round, page);
+  const canBeTried = (event: StoredEvent) => isWanted(round, event) && !isBlocked(blocked, event);
+  const passed = upToFirst(page, canBeTried);
+  const fresh = await deliverPage(round, { page: passed, blocked });
+  if (passed.some(canBeTried)) return { scanned: passed.length, changed: fresh };
+  const waiting = upToFirst(await readDue(round), (event) => isWanted(round, event));
+  const retried = await deliverWaiting(round, waiting);
+  return { scanned: page.length + waiting.length, changed: retried };
+}
+
+/** All of them where there is none such. */
+function upToFirst<T>(items: readonly T[], is: (item: T) => boolean): T[] {
+  const place = items.findIndex(is);
+  return items.slice(0, place < 0 ? items.length : place + 1);
+}
+
+const readDue = ({ deps, ref }: Round): Promise<Waiting[]> =>
+  dueDeliveries(deps.db, { ...ref, now: deps.clock.now(), limit: CONCURRENCY });
+
+function readPage({ deps, ref, webhook }: Round): Promise<StoredEvent[]> {
+  const after = { xid: webhook.cursorXid, id: webhook.cursorId };
+  return readFeed(deps, { programId: ref.programId, after, limit: PAGE });
+}
+
+/** The members of a page for whom something waits already. */
+function blockedIn(round: Round, page: StoredEvent[]): Promise<Set<string>> {
+  const wanted = page.filter((event) => isWanted(round, event));
+  const members = wanted.flatMap(({ memberId }) => memberId ?? []);
+  return membersWaiting(round.deps.db, { ...round.ref, members });
+}
+
+const isWanted = ({ webhook }: Round, { type }: StoredEvent) =>
+  webhook.types.length === 0 || webhook.types.includes(type);
+
+const isBlocked = (blocked: ReadonlySet<string>, { memberId }: StoredEvent) =>
+  memberId !== null && blocked.has(memberId);
+
+const mayGoOn = ({ asked, health, isOver }: Round) =>
+  !isOver && !health.isFailing() && asked.mayGoOn();
+
+async function attempt(round: Round, event: StoredEvent): Promise<Outcome> {
+  const { deps, webhook, asked, health } = round;
+  round.attempts += 1;
+  if (round.attempts % LOOK_AGAIN_AFTER === 0) await lookAgain(round);
   const at = deps.clock.now();
   const message = { id: cursorText(event), body: bodyOf(event) };
   const headers = signedHeaders(message, { secrets: secretsOf(deps, { webhook, now: at }), at });
-  const outcome = await sender.send({ url: new URL(webhook.url), headers, body: message.body });
+  const outcome = await asked.sender.send({
+    url: new URL(webhook.url),
+    headers,
+    body: message.body,
+  });
   health.note(outcome);
   return outcome;
+}
+
+/** Whoever disables an endpoint, or moves it, does not expect it to be told a page to its end. */
+async function lookAgain(round: Round): Promise<void> {
+  const { programId, id, url } = round.webhook;
+  const still = await round.deps.db.webhook.count({ where: { programId, id, url, enabled: true } });
+  if (still === 0) round.isOver = true;
 }
 
 const bodyOf = (event: StoredEvent): string =>
@@ -80,15 +154,24 @@ const bodyOf = (event: StoredEvent): string =>
 
 const isFailure = (outcome: Outcome) => outcome !== 'delivered' && outcome !== 'stopped';
 
-/** Those that are due, each by itself: they are of different members. Answers how many went. */
+/**
+ * Those that are due, each by itself: they are of different members. What is not wanted any more is
+ * done with. Answers how many went.
+ */
 async function deliverWaiting(round: Round, due: Waiting[]): Promise<number> {
   const delivered = await inLanes(due, async (event) => {
-    if (round.health.isFailing()) return false;
+    if (!isWanted(round, event)) return pass(round, event);
+    if (!mayGoOn(round)) return false;
     const outcome = await attempt(round, event);
     if (outcome !== 'stopped') await settle(round, { event, outcome });
     return outcome === 'delivered';
   });
   return delivered.filter(Boolean).length;
+}
+
+async function pass(round: Round, event: Waiting): Promise<false> {
+  await settle(round, { event, outcome: 'delivered' });
+  return false;
 }
 
 async function settle(
@@ -110,14 +193,13 @@ async function settle(
   if (isFailure(outcome) && !next) countDeadLetter(deps);
 }
 
+type Page = { page: StoredEvent[]; blocked: ReadonlySet<string> };
+
 /** Each member's events one after another, members side by side. Answers how many went. */
-async function deliverPage(round: Round, page: StoredEvent[]): Promise<number> {
+async function deliverPage(round: Round, { page, blocked }: Page): Promise<number> {
   const last = page.at(-1);
   if (!last) return 0;
-  const wanted = new Set(round.webhook.types);
-  const events = page.filter(({ type }) => wanted.size === 0 || wanted.has(type));
-  const members = events.flatMap(({ memberId }) => memberId ?? []);
-  const blocked = await membersWaiting(round.deps.db, { ...round.ref, members });
+  const events = page.filter((event) => isWanted(round, event));
   const kept = await inLanes(chainsOf(events), (chain) => deliverChain(round, { chain, blocked }));
   const rows = kept.flat();
   await movePlace(round, { to: last, rows });
@@ -140,9 +222,8 @@ type Chain = { chain: StoredEvent[]; blocked: ReadonlySet<string> };
 
 /** Until one fails: the rest waits behind it. Answers what was not delivered. */
 async function deliverChain(round: Round, { chain, blocked }: Chain): Promise<Undelivered[]> {
-  const isBlocked = blocked.has(chain[0]?.memberId ?? '');
   for (const [place, event] of chain.entries()) {
-    if (isBlocked || round.health.isFailing())
+    if (isBlocked(blocked, event) || !mayGoOn(round))
       return chain.slice(place).map((one) => untried(round, one));
     const firstTriedAt = round.deps.clock.now();
     const outcome = await attempt(round, event);
@@ -182,7 +263,7 @@ async function movePlace(
   });
 }
 
-/** As `Promise.all`, with no more than a few under way. */
+/** With no more than a few under way. One that fails is thrown once none is any more. */
 async function inLanes<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
@@ -190,6 +271,8 @@ async function inLanes<T, R>(items: readonly T[], work: (item: T) => Promise<R>)
     for (let place = next++; place < items.length; place = next++)
       results[place] = await work(items[place] as T);
   };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, lane));
+  const lanes = Array.from({ length: Math.min(CONCURRENCY, items.length) }, lane);
+  for (const end of await Promise.allSettled(lanes))
+    if (end.status === 'rejected') throw end.reason;
   return results;
 }

@@ -1,15 +1,19 @@
 /** A program with an endpoint, and what is needed to see it told. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 import { cursorText } from '../../src/kernel/feed.ts';
 import type { MemberId, ProgramId, WebhookId } from '../../src/kernel/ids.ts';
 import { grantPoints } from '../../src/loyalty/index.ts';
 import { createWebhook, type WebhookInput } from '../../src/webhooks/index.ts';
+import { deliverRound } from '../../src/webhooks/round.ts';
+import { openSender } from '../../src/webhooks/send.ts';
 import { runWorker } from '../../src/workers/index.ts';
 import { testDeps } from './database.ts';
 import { aProgram, unique } from './factories.ts';
-import type { Receiver } from './receiver.ts';
+import { firstOfEach, isSigned, type Receiver } from './receiver.ts';
 import { manyMembers } from './scenes.ts';
+import { until } from './until.ts';
 
 export const SECOND = 1_000;
 export const HOUR = 3_600 * SECOND;
@@ -54,10 +58,26 @@ export async function openTelling(
     webhookId,
     secret,
     deliver,
+    /** One round alone, of messages that have so long. */
+    round: async ({ timeoutMs = 10_000, mayGoOn = (): boolean => true } = {}) => {
+      const { signal } = new AbortController();
+      const sender = openSender({ allowPrivate: true, signal, timeoutMs });
+      const of = { programId, webhookId, sender, mayGoOn };
+      return deliverRound(deps, of).finally(sender.close);
+    },
+    /** So many events that only the feed knows of. */
+    pass: async (count: number, { type = 'points.spent', memberId = null }: Said = {}) => {
+      await deps.db.$executeRaw`
+        INSERT INTO events (program_id, type, member_id, data, at)
+        SELECT ${programId}::uuid, ${type}, ${memberId}::uuid, '{}', ${deps.clock.now()}
+        FROM generate_series(1, ${count}::int)`;
+    },
     /** One event of each of these members. */
     happen: async (to: readonly MemberId[] = members): Promise<void> => {
       for (const memberId of to) await give(deps, { programId, memberId });
     },
+    /** Whatever has happened can be read: transactions of other tests hold the feed up a moment. */
+    settled: () => until(async () => (await unread(deps, programId)) === 0),
     /** The ids of a member's events, or of all, as the feed has them. */
     events: (memberId?: string) => eventIds(deps, { programId, memberId }),
     row: () => deps.db.webhook.findUniqueOrThrow({ where }),
@@ -79,6 +99,29 @@ export async function openTelling(
   return told;
 }
 
+async function unread(deps: Deps, programId: string): Promise<number> {
+  const [row] = await deps.db.$queryRaw<{ count: bigint }[]>`
+    SELECT count(*) AS count FROM events
+    WHERE program_id = ${programId}::uuid AND xid >= events_horizon()`;
+  return Number(row?.count);
+}
+
+/** Everything that has happened has been taken. */
+export const hasAll = (shop: Telling, from: Receiver) => async () => {
+  const taken = new Set(from.taken().map(({ id }) => id));
+  return (await shop.events()).every((id) => taken.has(id));
+};
+
+/** At least once, in order for each member, and signed. */
+export async function expectTold(shop: Telling, from: Receiver): Promise<void> {
+  const members = firstOfEach(from);
+  for (const memberId of shop.members)
+    expect(members.get(memberId) ?? []).toEqual(await shop.events(memberId));
+  for (const message of from.received) expect(isSigned(message, shop.secret)).toBe(true);
+  expect(await shop.deliveries()).toEqual([]);
+}
+
+type Said = { type?: string; memberId?: MemberId | null | undefined };
 type Delivery = { id: bigint; attempts: number; isBlocked: boolean; isDead: boolean };
 
 export const give = (deps: Deps, of: { programId: ProgramId; memberId: MemberId }) =>

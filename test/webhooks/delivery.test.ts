@@ -3,7 +3,15 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { replayWebhook, rotateWebhookSecret, updateWebhook } from '../../src/webhooks/index.ts';
 import { firstOfEach, isSigned, type Receiver, startReceiver } from '../support/receiver.ts';
 import { luck, rounds } from '../support/torture.ts';
-import { HOUR, openTelling, SECOND, type Telling, tellingDeps } from '../support/webhooks.ts';
+import {
+  expectTold,
+  HOUR,
+  hasAll,
+  openTelling,
+  SECOND,
+  type Telling,
+  tellingDeps,
+} from '../support/webhooks.ts';
 
 const { deps, clock } = await tellingDeps();
 const receivers: Receiver[] = [];
@@ -15,20 +23,6 @@ const receiver = async (answer?: Receiver['answer']) => {
 afterEach(async () => {
   for (const one of receivers.splice(0)) await one.close();
 });
-
-const hasAll = (shop: Telling, from: Receiver) => async () => {
-  const taken = new Set(from.taken().map(({ id }) => id));
-  return (await shop.events()).every((id) => taken.has(id));
-};
-
-/** At least once, in order for each member, and signed. */
-async function expectTold(shop: Telling, from: Receiver): Promise<void> {
-  const members = firstOfEach(from);
-  for (const memberId of shop.members)
-    expect(members.get(memberId) ?? []).toEqual(await shop.events(memberId));
-  for (const message of from.received) expect(isSigned(message, shop.secret)).toBe(true);
-  expect(await shop.deliveries()).toEqual([]);
-}
 
 test('an endpoint that is well: each event once, signed, in the words of the specification', async () => {
   const endpoint = await receiver();
@@ -103,31 +97,38 @@ test('an endpoint that refuses, hangs up and keeps silent at random: all is told
   }
 });
 
-test('an endpoint that answers 500 for an hour rests, is tried ever less often, and then has all', async () => {
-  let isDown = true;
-  const endpoint = await receiver(() => (isDown ? 500 : 200));
-  const shop = await openTelling(deps, { receiver: endpoint, members: 8 });
-  for (let minute = 0; minute < 60; minute++) {
-    if (minute % 15 === 0) await shop.happen();
-    await shop.deliver();
-    clock.move(60 * SECOND);
-  }
-  const attempts = endpoint.received.length;
-  expect(attempts).toBeGreaterThan(8);
-  expect(attempts).toBeLessThan(30); // not each member each minute
-  const row = await shop.row();
-  expect(row.failures).toBe(attempts);
-  expect(row.resumeAt?.getTime()).toBeGreaterThan(clock.now().getTime());
-  isDown = false;
-  clock.move(HOUR);
-  await shop.deliverUntil(hasAll(shop, endpoint));
-  await shop.deliverUntil(async () => {
+test.each([
+  ['everything', null],
+  ['one type of a busy feed', ['points.awarded']],
+])(
+  'an endpoint of %s answers 500 for an hour: it rests, ever longer, and then has all',
+  async (...[, types]) => {
+    let isDown = true;
+    const endpoint = await receiver(() => (isDown ? 500 : 200));
+    const shop = await openTelling(deps, { receiver: endpoint, members: 8, input: { types } });
+    for (let minute = 0; minute < 60; minute++) {
+      if (types) await shop.pass(300);
+      if (minute % 15 === 0) await shop.happen();
+      await shop.deliver();
+      clock.move(60 * SECOND);
+    }
+    const attempts = endpoint.received.length;
+    expect(attempts).toBeGreaterThan(8);
+    expect(attempts).toBeLessThan(30); // not each member each minute
+    const row = await shop.row();
+    expect(row.failures).toBe(attempts);
+    expect(row.resumeAt?.getTime()).toBeGreaterThan(clock.now().getTime());
+    isDown = false;
     clock.move(HOUR);
-    return (await shop.deliveries()).length === 0;
-  });
-  await expectTold(shop, endpoint);
-  expect(await shop.row()).toMatchObject({ failures: 0, failingSince: null, resumeAt: null });
-});
+    await shop.deliverUntil(hasAll(shop, endpoint));
+    await shop.deliverUntil(async () => {
+      clock.move(HOUR);
+      return (await shop.deliveries()).length === 0;
+    });
+    await expectTold(shop, endpoint);
+    expect(await shop.row()).toMatchObject({ failures: 0, failingSince: null, resumeAt: null });
+  },
+);
 
 test('an event that alone is refused: its member waits behind it, the others do not', async () => {
   const endpoint = await receiver();
