@@ -2,7 +2,7 @@ import type { AdvisorModel } from '../config.ts';
 import type { Deps } from '../deps.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { getProgram, type Program } from '../programs/index.ts';
-import { judge } from './advisor/answer.ts';
+import { type Judged, judge } from './advisor/answer.ts';
 import { askModel, FAILURES, type Failure } from './advisor/ask-model.ts';
 import type { Limits } from './advisor/limits.ts';
 import { promptOf } from './advisor/prompt.ts';
@@ -35,7 +35,8 @@ export async function couponAdvisor(
     couponFacts(deps, { programId }),
     readCalendar(deps, { programId }),
   ]);
-  const limits = { facts, ...calendar, maxDiscountRate: program.maxDiscountRate };
+  const { maxDiscountRate } = program;
+  const limits = { facts, ...calendar, maxDiscountRate };
   const { source, reason, proposals } = await speak(deps, { program, limits, model });
   const suggestions = proposals.map((proposal) => ({
     id: sealDraft(deps, { programId, draft: proposal.draft }),
@@ -54,8 +55,8 @@ async function speak(deps: Deps, { program, limits, model }: Speaking): Promise<
   if (!model) return byRules(limits, 'UNSET');
   const messages = promptOf(program, limits);
   const heard = await askModel(model, { messages, signal: model.patience });
-  const judged = 'content' in heard ? judge(heard.content, limits) : undefined;
-  if (judged) return { source: 'MODEL', reason: leftOut(judged), proposals: judged.proposals };
+  const judged = 'content' in heard ? judge(heard.content, limits, model) : undefined;
+  if (judged) return { source: 'MODEL', reason: unlike(judged), proposals: judged.proposals };
   const failure = 'failure' in heard ? heard.failure : 'INVALID';
   deps.log.warn({ failure }, 'the language model was of no use to the advisor');
   return byRules(limits, failure);
@@ -67,7 +68,12 @@ const byRules = (limits: Limits, failure: Failure): Spoken => ({
   proposals: applyRules(limits),
 });
 
-function leftOut({ proposals, said }: { proposals: Proposal[]; said: number }): string | null {
-  const count = said - proposals.length;
-  return count === 0 ? null : `${count} of its ${said} suggestions could not be used.`;
+/** How much of what was said is not in the report, or is not there as it was said. */
+function unlike({ proposals, said, changed }: Judged): string | null {
+  const left = said - proposals.length;
+  const told = [
+    left > 0 && `${left} of its ${said} suggestions could not be used.`,
+    changed > 0 && `${changed} of its ${said} suggestions had to be brought within the limits.`,
+  ];
+  return told.filter(Boolean).join(' ') || null;
 }

@@ -33,14 +33,103 @@ test('a discount of 900 % becomes what the program allows, and so do the words',
   ]);
 });
 
-test('a title that promises more than its draft is replaced', async () => {
-  const { suggestions } = await answered(
-    says({ suggestions: [suggestion({}, { title: 'Take 80% off everything' })] }),
+const GIVEN: [string, Record<string, unknown>][] = [
+  ['80% off everything', {}],
+  ['15.1 % off', {}],
+  ['15,5% off', {}],
+  ['1 6 % off', {}],
+  ['1,000 % off', {}],
+  ['%90 indirim', {}],
+  ['10–80 % off', {}],
+  ['90 Prozent sparen', {}],
+  ['Ninety PER CENT off', {}],
+  ['٩٠ % off', {}],
+  ['90٪ off', {}],
+  ['９０％ off', {}],
+  ['9\u200b0 % off', {}],
+  ['15 % off', { discountValue: 15 }],
+  ['15 % off', { discountKind: 'AMOUNT', discountValue: 1_500 }],
+  ['15 % off', { discountKind: 'GIFT', discountValue: 0 }],
+  ['5 € off', { discountKind: 'AMOUNT', discountValue: 5, minOrderAmount: 0 }],
+  ['€5.01 off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['6 euros off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['USD 6 off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['6 off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['30 € off', { discountKind: 'AMOUNT', discountValue: 500, minOrderAmount: 3_000 }],
+  ['Up to 20.01 € off', { maxDiscount: 2_000 }],
+];
+
+test.each(GIVEN)('%j promises more than %j gives: no such words are shown', async (text, draft) => {
+  const titled = suggestion(draft, { title: text });
+  const named = suggestion({ ...draft, name: text });
+  const reasoned = suggestion(draft, { rationale: `Why not: ${text}` });
+  for (const said of [titled, named, reasoned]) {
+    const { source, reason, suggestions } = await answered(says({ suggestions: [said] }));
+    expect(source).toBe('MODEL');
+    expect(reason).toBe('1 of its 1 suggestions had to be brought within the limits.');
+    const [{ title, rationale, draft: made }] = suggestions as [(typeof suggestions)[number]];
+    expect(rationale).toMatch(/^The language model’s own words did not fit this offer/);
+    if (said !== reasoned) expect(`${title} ${made.name}`).toMatch(/^An? \w+( off)? An? \w+/);
+  }
+});
+
+test.each([
+  ['15 % off', {}],
+  ['15% off from 30 € on, at most 20 € off', {}],
+  ['15.00 percent, for 30 days', {}],
+  ['12.5 % off', { discountValue: 1_250 }],
+  ['€5 off', { discountKind: 'AMOUNT', discountValue: 500, maxDiscount: null }],
+  ['$5.00 off orders from $30', { discountKind: 'AMOUNT', discountValue: 500, maxDiscount: null }],
+  ['A gift from 30 € on', { discountKind: 'GIFT', discountValue: 0, maxDiscount: null }],
+  ['A percentage off for 3 orders', {}],
+])('%j is what %j gives: the words stay', async (title, draft) => {
+  const said = suggestion({ ...draft, name: title }, { title, rationale: title });
+  const { reason, suggestions } = await answered(says({ suggestions: [said] }));
+  expect(reason).toBeNull();
+  expect(suggestions[0]).toMatchObject({ title, rationale: title, draft: { name: title } });
+});
+
+test('a discount that was raised to the least there is loses its words, and the report says so', async () => {
+  const { reason, suggestions } = await answered(
+    says({
+      suggestions: [
+        suggestion({ discountValue: 15 }, { title: 'Fifteen off' }),
+        suggestion(),
+        suggestion({ discountValue: 1_400, suggestedCount: 1e9 }),
+      ],
+    }),
   );
-  expect(suggestions[0]).toMatchObject({
-    title: 'A percentage off',
-    draft: { discountValue: 1_500 },
-  });
+  expect(reason).toBe('2 of its 3 suggestions had to be brought within the limits.');
+  expect(suggestions.map(({ title }) => title)).toEqual([
+    'A percentage off',
+    'Win back those who left',
+    'Win back those who left',
+  ]);
+});
+
+test('texts of which nothing can be read leave no suggestion', async () => {
+  for (const blank of ['\u3164', '\u115f', '\u0301', '!!!', '\u2800', '–']) {
+    const three = [
+      suggestion({ name: blank }),
+      suggestion({}, { title: blank }),
+      suggestion({}, { rationale: blank }),
+    ];
+    expect((await answered(says({ suggestions: three }))).source).toBe('RULES');
+  }
+});
+
+test('what is of no use takes no place: five good ones are found among twenty, and no more', async () => {
+  const bad = Array.from({ length: 6 }, () => suggestion({}, { segment: 'Whales' }));
+  const good = [1_100, 1_200, 1_300, 1_400, 1_500, 1_600].map((discountValue) =>
+    suggestion({ discountValue }),
+  );
+  const { reason, suggestions } = await answered(says({ suggestions: [...bad, ...good] }));
+  expect(suggestions.map(({ draft }) => draft.discountValue)).toEqual([
+    1_100, 1_200, 1_300, 1_400, 1_500,
+  ]);
+  expect(reason).toBe('7 of its 12 suggestions could not be used.');
+  const late = [...bad, ...bad, ...bad, ...bad, ...good];
+  expect((await answered(says({ suggestions: late }))).source).toBe('RULES');
 });
 
 test('quantities are brought within their bounds, and what is missing gets a usual value', async () => {

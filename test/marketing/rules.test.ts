@@ -59,6 +59,7 @@ const limits = (of: Partial<Limits> = {}): Limits => ({
   now,
   usualEnd,
   maxDiscountRate: 3_000,
+  money: { currency: 'EUR', minorDigits: 2 },
   ...of,
 });
 
@@ -175,6 +176,7 @@ test('whatever the facts, the rules propose one to five offers within the limits
 const number = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(90_000, -5, 0, 1e300));
 const text = fc.oneof(
   fc.constantFrom('A fine offer', '900 % off', '<b>http://evil.example</b>', 'Everyone', 'Tier 0'),
+  fc.constantFrom('15 % off', '%90', '٩٠٪', '30.9 %', '90 Prozent', '5 € off', '\u3164', '!!!'),
   fc.string({ unit: 'binary' }),
 );
 const anySuggestion = fc.record(

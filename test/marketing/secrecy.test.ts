@@ -128,6 +128,11 @@ const hanging: Answering = (response) => response.destroy();
 test.each<[string, Answering]>([
   ['answers well', says({ suggestions: [suggestion()] })],
   ['repeats the key', json(completion(`{"suggestions": ["${MODEL_KEY}"]}`))],
+  ['repeats the key in a title', says({ suggestions: [suggestion({}, { title: MODEL_KEY })] })],
+  [
+    'repeats the key in pieces',
+    says({ suggestions: [suggestion({ name: `Sale ${MODEL_KEY.replaceAll('-', ' _ ')}` })] }),
+  ],
   ['repeats the key in an error', json(`{"error": "bad key ${MODEL_KEY}"}`, 401)],
   ['redirects with the key', (r) => r.writeHead(302, { location: `/${MODEL_KEY}` }).end()],
   ['hangs up', hanging],
@@ -145,6 +150,7 @@ test.each<[string, Answering]>([
   expect(lines.length).toBeGreaterThan(0);
   for (const told of [answer.text, ...lines]) {
     expect(told).not.toContain(MODEL_KEY);
+    expect(told.replace(/[^a-z]/gi, '')).not.toContain(MODEL_KEY.replaceAll('-', ''));
     expect(told).not.toContain(server.model.url);
   }
 });

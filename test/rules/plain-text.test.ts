@@ -23,6 +23,14 @@ test.each([
   [`it's "quoted"`, 'it’s quoted'],
   ['   ', ''],
   ['🎉🎉', ''],
+  ['\u3164', ''], // a letter by its category, and blank to whoever looks
+  ['\u115f\u1160 \uffa0', ''],
+  ['a\u3164b\u034fc', 'abc'],
+  ['\u0301\u0302', ''],
+  ['!!! ... –', ''],
+  [`e${'\u0316'.repeat(50)}x`, 'e\u0316\u0316x'],
+  ['٩٠٪ off', '٩٠% off'],
+  ['₹500 off', '₹500 off'],
 ])('%j becomes %j', (text, plain) => {
   expect(plainText(text, 100)).toBe(plain);
 });
@@ -51,6 +59,7 @@ test('whatever comes in, what goes out is short, plain, and stays as it is', () 
       expect([...plain].length).toBeLessThanOrEqual(80);
       expect(plain).not.toMatch(/[<>@/\\&"'[\]{}`*_#|~^=\p{C}]|\s\s|^\s|\s$/u);
       expect(plain).not.toMatch(/[\p{L}\p{N}]:\S|[\p{L}\p{N}-]\.\p{L}{2}/u);
+      expect(plain).not.toMatch(/\p{M}{3}|^[^\p{L}\p{N}]+$|\p{Default_Ignorable_Code_Point}/u);
       expect(plainText(plain, 80)).toBe(plain);
     }),
     { numRuns: rounds(1_000, 50_000), seed },

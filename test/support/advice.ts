@@ -6,7 +6,8 @@ import type { Facts, Proposal, Report } from '../../src/marketing/index.ts';
 import { adoptSuggestion } from '../../src/marketing/index.ts';
 
 const DAY = 86_400_000;
-const PLAIN = /^[\p{L}\p{M}\p{N} .,;!?:’„“”%€$£¥+()–—-]+$/u;
+const PLAIN = /^[\p{L}\p{M}\p{N}\p{Sc} .,;!?:’„“”%+()–—-]+$/u;
+const NOTHING_TO_READ = /^[^\p{L}\p{N}]*$|\p{M}{3}|\p{Default_Ignorable_Code_Point}/u;
 const LINK = /:\/\/|www\.|@|[\p{L}\p{N}]\.[\p{L}]{2}|\w:\S/iu;
 
 export type Within = { facts: Facts; now: Date; maxDiscountRate: number };
@@ -27,10 +28,15 @@ function problemsOfOne({ title, rationale, segment, draft }: Proposal, within: W
   const whole = (number: number, [from, to]: [number, number]) =>
     Number.isSafeInteger(number) && number >= from && number <= to;
   const plain = (text: string, max: number) =>
-    [...text].length <= max && PLAIN.test(text) && !LINK.test(text) && text === text.trim();
+    [...text].length <= max &&
+    PLAIN.test(text) &&
+    !NOTHING_TO_READ.test(text) &&
+    !LINK.test(text) &&
+    text === text.trim();
   const days = (draft.endsAt.getTime() - now.getTime()) / DAY;
   const checks: Record<string, boolean> = {
     title: plain(title, 80),
+    words: [title, rationale, draft.name].every((text) => promisesNoMore(text, draft)),
     rationale: plain(rationale, 300),
     name: plain(draft.name, 80),
     segment: audience !== undefined,
@@ -48,6 +54,22 @@ function problemsOfOne({ title, rationale, segment, draft }: Proposal, within: W
   };
   return Object.entries(checks).flatMap(([name, holds]) =>
     holds ? [] : [`${name} of ${JSON.stringify({ title, rationale, segment, draft })}`],
+  );
+}
+
+/** Rates and euros, the commonest ways to write them; those of a draft are in hundredths. */
+function promisesNoMore(text: string, draft: Proposal['draft']): boolean {
+  const isPercent = draft.discountKind === 'PERCENT';
+  const most = (allowed: number) => (number: string) =>
+    Number(number.replace(',', '.')) * 100 <= allowed;
+  const rates = /([\p{Nd}.,]+)\s*(?:%|percent|Prozent)|%\s*([\p{Nd}.,]+)/gu;
+  const euros = /([\p{Nd}.,]+)\s*€|€\s*([\p{Nd}.,]+)/gu;
+  const said = (pattern: RegExp) =>
+    [...text.matchAll(pattern)].map(([, before, behind]) => before ?? behind ?? '');
+  const value = draft.discountKind === 'AMOUNT' ? draft.discountValue : (draft.maxDiscount ?? 0);
+  return (
+    said(rates).every(most(isPercent ? draft.discountValue : 0)) &&
+    said(euros).every(most(Math.max(value, draft.minOrderAmount)))
   );
 }
 

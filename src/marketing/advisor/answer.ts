@@ -3,8 +3,11 @@ import { z } from 'zod';
 import type { Proposal } from '../types.ts';
 import { fitted, isRun, type Limits, MAX_TITLE, type Wish } from './limits.ts';
 import { plainText } from './plain-text.ts';
+import { saysMore } from './stated.ts';
 
 export const MAX_SUGGESTIONS = 5;
+/** Of what was said: more is not even looked at. */
+const MOST_HEARD = 20;
 
 const draft = z.object({
   name: z.string(),
@@ -46,21 +49,49 @@ const heard = suggestion.extend({
     suggestedCount: true,
   }),
 });
+type Heard = z.infer<typeof heard>;
 const envelope = z.object({ suggestions: z.array(z.unknown()) });
 
-export type Judged = { proposals: Proposal[]; said: number };
+/** How many were said, and how many of the proposals are not as they were said. */
+export type Judged = { proposals: Proposal[]; said: number; changed: number };
+type Judging = { key?: string | undefined };
 
-/** Undefined: not an answer, or nothing in it that could be used. Never throws. */
-export function judge(content: string, limits: Limits): Judged | undefined {
+/**
+ * Undefined: not an answer, or nothing in it that could be used. A suggestion that repeats `key` is
+ * of no use. Never throws.
+ */
+export function judge(content: string, limits: Limits, { key }: Judging = {}): Judged | undefined {
   const parsed = envelope.safeParse(readJson(content));
   if (!parsed.success) return undefined;
   const { suggestions } = parsed.data;
   const proposals: Proposal[] = [];
-  for (const one of suggestions.slice(0, MAX_SUGGESTIONS)) {
-    const proposal = judgeOne(one, limits);
-    if (proposal && !proposals.some((other) => isSame(other, proposal))) proposals.push(proposal);
+  let changed = 0;
+  for (const one of suggestions.slice(0, MOST_HEARD)) {
+    if (proposals.length === MAX_SUGGESTIONS) break;
+    const data = heard.safeParse(one).data;
+    const proposal = data && !repeats(data, key) ? judgeOne(data, limits) : undefined;
+    if (!data || !proposal || proposals.some((other) => isSame(other, proposal))) continue;
+    const worded = inOwnWords(proposal, data, limits);
+    proposals.push(worded);
+    if (worded !== proposal || !stands(data, proposal)) changed++;
   }
-  return proposals.length === 0 ? undefined : { proposals, said: suggestions.length };
+  return proposals.length === 0 ? undefined : { proposals, said: suggestions.length, changed };
+}
+
+/** Fewer letters may well be a word that somebody took for a key. */
+const SHORTEST_KEY = 8;
+const letters = (text: string) =>
+  text
+    .normalize('NFKC')
+    .replace(/[^\p{L}\p{N}]/gu, '')
+    .toLowerCase();
+
+/** However it is written: what is between the letters would be cleaned away. */
+function repeats({ title, rationale, draft: { name } }: Heard, key: string | undefined): boolean {
+  const secret = letters(key ?? '');
+  return (
+    secret.length >= SHORTEST_KEY && letters(title + rationale + (name ?? '')).includes(secret)
+  );
 }
 
 /** Some models think aloud before, or put a fence around it: the object is what counts. */
@@ -73,10 +104,7 @@ function readJson(content: string): unknown {
   }
 }
 
-function judgeOne(said: unknown, limits: Limits): Proposal | undefined {
-  const parsed = heard.safeParse(said);
-  if (!parsed.success) return undefined;
-  const { data } = parsed;
+function judgeOne(data: Heard, limits: Limits): Proposal | undefined {
   const wish: Wish = {
     ...data,
     draft: {
@@ -91,8 +119,15 @@ function judgeOne(said: unknown, limits: Limits): Proposal | undefined {
     },
   };
   const proposal = fitted(wish, limits);
-  if (!proposal || isRun(proposal.draft, limits)) return undefined;
-  return promisesMore(wish, proposal, limits) ? renamed(proposal) : proposal;
+  return proposal && !isRun(proposal.draft, limits) ? proposal : undefined;
+}
+
+/** Whether the numbers are those that were said; one that was left out may be any. */
+function stands({ draft: { name: _, endsAt, ...said } }: Heard, { draft }: Proposal): boolean {
+  const isSaid = ([field, value]: [string, unknown]) =>
+    value === undefined || value === draft[field as keyof typeof said];
+  const end = endsAt == null ? draft.endsAt : readInstant(endsAt);
+  return Object.entries(said).every(isSaid) && end?.getTime() === draft.endsAt.getTime();
 }
 
 const INSTANT = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
@@ -112,22 +147,20 @@ const isSame = (a: Proposal, b: Proposal): boolean =>
   a.draft.discountValue === b.draft.discountValue &&
   a.draft.minOrderAmount === b.draft.minOrderAmount;
 
-/** The words would still say what the numbers no longer do. */
-function promisesMore(wish: Wish, proposal: Proposal, { maxDiscountRate }: Limits): boolean {
-  if (Math.trunc(wish.draft.discountValue) > proposal.draft.discountValue) return true;
-  const words = `${proposal.title} ${proposal.draft.name}`;
-  const rates = [...words.matchAll(/(\d+)(?:[.,]\d+)?\s*(?:%|per ?cent)/gi)];
-  return rates.some(([, rate]) => Number(rate) * 100 > maxDiscountRate);
-}
-
 const KINDS = { PERCENT: 'A percentage off', AMOUNT: 'An amount off', GIFT: 'A gift' };
+const RATIONALE = 'The language model’s own words did not fit this offer, and are left out.';
+
+/** The words stay, unless they say what the numbers do not, or were made for other numbers. */
+function inOwnWords(proposal: Proposal, { draft: said }: Heard, { money }: Limits): Proposal {
+  const { draft, rationale } = proposal;
+  const isMore = (text: string) => saysMore(text, { draft, money });
+  const isOther = Math.trunc(said.discountValue) !== draft.discountValue;
+  if (isOther || isMore(proposal.title) || isMore(draft.name)) return renamed(proposal);
+  return isMore(rationale) ? { ...proposal, rationale: RATIONALE } : proposal;
+}
 
 function renamed(proposal: Proposal): Proposal {
   const title = KINDS[proposal.draft.discountKind];
-  return {
-    ...proposal,
-    title,
-    rationale: 'The language model proposed more than the program allows; this is what it allows.',
-    draft: { ...proposal.draft, name: plainText(`${title}: ${proposal.segment}`, MAX_TITLE) },
-  };
+  const name = plainText(`${title}: ${proposal.segment}`, MAX_TITLE);
+  return { ...proposal, title, rationale: RATIONALE, draft: { ...proposal.draft, name } };
 }

@@ -4,6 +4,7 @@
  */
 import type { Draft, Facts, Offer, Proposal } from '../types.ts';
 import { plainText } from './plain-text.ts';
+import type { Money } from './stated.ts';
 
 const DAY_MS = 86_400_000;
 const WHOLE = 10_000n;
@@ -28,6 +29,7 @@ export type Limits = {
   usualEnd: Date;
   /** Basis points. */
   maxDiscountRate: number;
+  money: Money;
 };
 
 /** An offer as it was wished for; what is missing gets a usual value. */

@@ -7,7 +7,9 @@
 // What stands further back would be cut off anyway, and patterns take long over long words.
 const MAX_READ = 1_000;
 // Zero-width and bidirectional characters hide or turn around what is read: gone without a trace.
-const INVISIBLE = /\p{Cf}/gu;
+const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
+// A third mark over one letter begins to cover the lines above.
+const PILED_UP = /(\p{M}{2})\p{M}+/gu;
 const CUT_OUT = [
   /<[^>]*>/g, // tags
   /\S*(:\/\/|\\\\)\S*/g, // addresses of whatever scheme, and network paths
@@ -15,15 +17,20 @@ const CUT_OUT = [
   /\S*\.[\p{L}\p{M}]{2}\S*/gu, // names of hosts, which are made into links too
   /[\p{L}\p{M}\p{N}+.-]*:(?=\S)/gu, // javascript:, mailto:, tel:
   /&#?\w+;/g, // entities
-  /[^\p{L}\p{M}\p{N} .,;!?:’„“”%€$£¥+()–—-]/gu,
+  /[^\p{L}\p{M}\p{N}\p{Sc} .,;!?:’„“”%+()–—-]/gu,
 ];
 
-/** At most `max` characters, cut between words where there are several. Empty: nothing is left. */
+/**
+ * At most `max` characters, cut between words where there are several. Empty: there is no letter
+ * and no number left that could be read.
+ */
 export function plainText(text: string, max: number): string {
   let plain = text.slice(0, MAX_READ).replace(INVISIBLE, '').normalize('NFKC');
+  plain = plain.replace(PILED_UP, '$1').replaceAll('٪', '%');
   plain = plain.replaceAll("'", '’'); // the one that ends no attribute
   for (const pattern of CUT_OUT) plain = plain.replace(pattern, ' ');
-  return shorten(plain.replace(/\s+/g, ' ').trim(), max);
+  plain = shorten(plain.replace(/\s+/g, ' ').trim(), max);
+  return /[\p{L}\p{N}]/u.test(plain) ? plain : '';
 }
 
 function shorten(text: string, max: number): string {

@@ -27,6 +27,7 @@ Answer with one JSON object and nothing else:
 "perMemberLimit": number, "suggestedCount": number}}]}
 
 - title: up to 80 characters; rationale: up to 300, about the facts; both plain text, no links.
+- title, rationale and name: no rate and no amount of money but those of the draft itself.
 - segment: the name of one of the segments, exactly as it is written in the data.
 - discountValue: for PERCENT basis points (1000 is 10 %), at most maxDiscountRate; for AMOUNT minor
   units of the currency, at most that share of averageOrder; for GIFT 0.
