@@ -28,6 +28,10 @@ export const WRITES: Record<string, (memberId: string) => What> = {
     table: 'codes',
     when: `NEW.reserved_for IS NULL AND NEW.member_id = '${id}'`,
   }),
+  TOP_UP_POOLS: (id) => ({
+    table: 'codes',
+    when: `NEW.status = 'AVAILABLE' AND NEW.member_id = '${id}'`,
+  }),
 };
 
 /** Undone by what it returns. The refusal quotes a personal value, as the database's own do. */

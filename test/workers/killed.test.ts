@@ -6,6 +6,7 @@ import { dailyTasks } from '../../src/workers/tasks.ts';
 import { type ApiProcess, startApiProcess } from '../support/api-processes.ts';
 import { testDeps, testKeys } from '../support/database.ts';
 import { everythingDue, goLive, type Scene, stateOf } from '../support/everything-due.ts';
+import { aPool, aProgram } from '../support/factories.ts';
 import { workProgram } from '../support/fleet.ts';
 import { slow } from '../support/poison.ts';
 import { end, launch, type Program } from '../support/process.ts';
@@ -141,6 +142,59 @@ test('one of two workers dies at work: the other goes on within a minute', PATIE
     await end(workers[dead === 'left' ? 'right' : 'left'], 'SIGTERM');
   }
 });
+
+/** Whether a worker is storing codes that it has minted. */
+async function minting(): Promise<boolean> {
+  const [row] = await deps.db.$queryRaw<{ minting: boolean }[]>`
+    SELECT EXISTS (SELECT FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = 'minter'
+        AND wait_event = 'PgSleep') AS minting`;
+  return row?.minting === true;
+}
+
+const MINTED = 500;
+
+/** As at the next minute; the first worker of all makes the queue. */
+const wakeForPools = () =>
+  until(() =>
+    deps.db.$executeRaw`SELECT FROM graphile_worker.add_job('top_up_pools')`.then(
+      () => true,
+      () => false,
+    ),
+  );
+
+test(
+  'a worker dies while it tops pools up: each gets its batch, whole and once',
+  PATIENCE,
+  async () => {
+    const { programId } = await aProgram(deps);
+    const input = { exhaustion: 'TOP_UP', maxCodes: 2 * MINTED } as const;
+    for (let round = rounds(1, 20); round > 0; round--) {
+      const pools = [
+        await aPool(deps, { programId, codes: 0, input }),
+        await aPool(deps, { programId, codes: 0, input }),
+      ];
+      const restore = await slow(deps, { task: 'TOP_UP_POOLS', milliseconds: MILLISECONDS_EACH });
+      const worker = startWorker('minter');
+      await wakeForPools();
+      await until(minting);
+      const pause = luck(`mint ${round}`).below(2 * MINTED * MILLISECONDS_EACH);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      await end(worker, 'SIGKILL');
+      await restore();
+      const of = { programId, poolId: { in: pools.map(({ id }) => id) } };
+      expect((await deps.db.code.count({ where: of })) % MINTED).toBe(0);
+      const next = startWorker();
+      await wakeForPools();
+      await until(async () => (await deps.db.codeBatch.count({ where: of })) === pools.length);
+      expect(await end(next, 'SIGTERM')).toBe(0);
+      await runWorker(deps, { programId, task: 'TOP_UP_POOLS' });
+      const codes = await deps.db.code.groupBy({ by: ['batchId'], where: of, _count: true });
+      expect(codes.map(({ _count }) => _count)).toEqual([MINTED, MINTED]);
+    }
+    expect((await reconcile(deps, { programId })).differences).toEqual([]);
+  },
+);
 
 /** As if it had been silent for a while already, and the next minute began. */
 async function hurry({ programId }: Scene): Promise<void> {
