@@ -20,6 +20,6 @@ export default defineConfig({
     setupFiles: 'test/support/each-file.ts',
     maxWorkers: 2,
     testTimeout: torture ? HOUR : 30_000,
-    hookTimeout: 60_000,
+    hookTimeout: torture ? HOUR : 60_000,
   },
 });
