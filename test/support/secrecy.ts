@@ -14,6 +14,7 @@ const keys = {
   },
 };
 const SEARCHED_AS_BYTES = 200;
+const PAGE = 20_000;
 
 /** Everything that the engine would log at its most talkative, kept for the end of the run. */
 export const recordedLog = (home: string): Logger =>
@@ -29,46 +30,68 @@ export async function assertSecret(databaseUrl: string, home: string): Promise<v
   try {
     const texts = await textsOf(client);
     if (texts.length === 0) return;
-    const dump = await dumpOf(client);
-    const words = candidates(dump);
-    const found = texts.filter((text) => words.has(canonicalForm(text)));
-    if (found.length > 0) throw new Error(`${found.length} codes stand in a dump of the database`);
-    for (const text of texts.slice(0, SEARCHED_AS_BYTES))
-      if (dump.includes(Buffer.from(text).toString('hex')))
+    const codes = new Set(texts.map(canonicalForm));
+    const asBytes = texts
+      .slice(0, SEARCHED_AS_BYTES)
+      .map((text) => Buffer.from(text).toString('hex'));
+    for await (const dump of dumpOf(client)) {
+      const found = [...candidates(dump)].filter((word) => codes.has(word));
+      if (found.length > 0)
+        throw new Error(`${found.length} codes stand in a dump of the database`);
+      if (asBytes.some((bytes) => dump.includes(bytes)))
         throw new Error('a code stands in a dump of the database, as bytes');
-    const lines = texts.map((text) => `${canonicalForm(text)}\n`).join('');
-    record(home, { kind: 'codes', text: lines });
+    }
+    record(home, { kind: 'codes', text: [...codes].map((code) => `${code}\n`).join('') });
   } finally {
     await client.end();
   }
 }
+
+type Sealed = Parameters<typeof openCode>[1];
 
 /**
  * Of codes under the tests' own keys; a file that rotates keys has others, which it looks at
  * itself.
  */
 async function textsOf(client: pg.Client): Promise<string[]> {
-  const { rows } = await client.query(`
+  const sealed = `
     SELECT program_id AS "programId", pool_id AS "poolId", id, ciphertext, key_id AS "keyId"
-    FROM codes WHERE key_id = 'k1'`);
-  const texts = rows.flatMap((row) => {
-    try {
-      return [openCode(keys, row)];
-    } catch {
-      return []; // made by hand with bytes that are no ciphertext, or under another k1
+    FROM codes WHERE key_id = 'k1'`;
+  const texts: string[] = [];
+  for await (const rows of pagesOf<Sealed>(client, sealed))
+    for (const row of rows) {
+      try {
+        texts.push(openCode(keys, row));
+      } catch {
+        // Made by hand with bytes that are no ciphertext, or under another k1.
+      }
     }
-  });
   return texts.filter((text) => canonicalForm(text).length >= MIN_TELLING_LENGTH);
 }
 
-async function dumpOf(client: pg.Client): Promise<string> {
+/** A page of rows at a time: the long form makes more than fits into one text. */
+async function* dumpOf(client: pg.Client): AsyncGenerator<string> {
   const { rows } = await client.query<{ name: string }>(
     "SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public'",
   );
-  const tables: string[] = [];
-  for (const { name } of rows) {
-    const dump = await client.query<{ row: string }>(`SELECT t::text AS row FROM ${name} t`);
-    tables.push(...dump.rows.map(({ row }) => row));
+  for (const { name } of rows)
+    for await (const page of pagesOf<{ row: string }>(
+      client,
+      `SELECT t::text AS row FROM ${name} t`,
+    ))
+      yield page.map(({ row }) => row).join('\n');
+}
+
+async function* pagesOf<Row extends pg.QueryResultRow>(
+  client: pg.Client,
+  sql: string,
+): AsyncGenerator<Row[]> {
+  await client.query('BEGIN');
+  await client.query(`DECLARE pages CURSOR FOR ${sql}`);
+  for (;;) {
+    const { rows } = await client.query<Row>(`FETCH ${PAGE} FROM pages`);
+    if (rows.length === 0) break;
+    yield rows;
   }
-  return tables.join('\n');
+  await client.query('COMMIT');
 }
