@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts';
 import { conflict } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { failingTasks } from './failures.ts';
-import type { Task } from './task.ts';
+import { DAYS_AT_ONCE, type Task } from './task.ts';
 import { allTasks, dailyTasks } from './tasks.ts';
 
 type Place = { day: string; step: number };
@@ -18,12 +18,11 @@ export type DailyWork = {
   /** Days that begin after this instant of the program's clock are not due. */
   until: Date;
   mayGoOn(): void;
-  /** Before the first task of a day on which there is something to do. */
+  /** Of those who failed before only whose next attempt is due by then; left out: all of them. */
+  dueBy?: Date;
+  /** Before the first task of a day on which there is something to do, or that is passed over. */
   begin(start: Date): Promise<unknown>;
 };
-
-// Looked ahead at once. A sandbox may be moved by a century, and most of its days bring nothing.
-const DAYS_AT_ONCE = 32;
 
 export async function workDays(deps: Deps, work: DailyWork): Promise<void> {
   for (;;) {
@@ -40,6 +39,8 @@ export async function workDays(deps: Deps, work: DailyWork): Promise<void> {
       // It may have made something due that was not.
       if (done.runs > 0) tasks = allSteps;
     }
+    // Whoever died between the place and the clock would leave days that count as done to come.
+    await work.begin(last.start);
     await move(deps, { ...work, from: place, to: { day: last.next, step: 0 } });
   }
 }

@@ -81,12 +81,23 @@ export function openFailures(deps: Deps, of: Wanted): Promise<WorkerFailure[]> {
 
 /** The tasks that somebody waits to be tried again for. */
 export async function failingTasks(deps: Deps, programId: ProgramId): Promise<Set<WorkerTask>> {
-  const open = await deps.db.workerFailure.findMany({
-    where: { programId, resolvedAt: null },
-    distinct: ['task'],
-    select: { task: true },
-  });
+  const open = await deps.db.$queryRaw<{ task: WorkerTask }[]>`
+    SELECT DISTINCT task FROM worker_failures
+    WHERE program_id = ${programId}::uuid AND resolved_at IS NULL`;
   return new Set(open.map(({ task }) => task));
+}
+
+/** Whom of these the task has failed for, and has not been put right since. */
+export async function failedOf(
+  deps: Deps,
+  { programId, task, memberIds }: Open & { memberIds: readonly string[] },
+): Promise<ReadonlySet<string>> {
+  const open = await deps.db.$queryRaw<{ id: string }[]>`
+    SELECT member_id::text AS id FROM worker_failures
+    WHERE program_id = ${programId}::uuid AND task = ${task}::worker_task AND resolved_at IS NULL
+      AND coalesce(member_id, '00000000-0000-0000-0000-000000000000')
+        = ANY (${[...memberIds]}::uuid[])`;
+  return new Set(open.map(({ id }) => id));
 }
 
 /** All open ones of the task but those named. */
@@ -94,11 +105,12 @@ export async function resolveFailures(
   deps: Deps,
   of: Open & { ids?: bigint[]; except?: bigint[] },
 ): Promise<void> {
-  const { programId, task, ids, except = [] } = of;
-  await deps.db.workerFailure.updateMany({
-    where: { programId, task, resolvedAt: null, id: ids ? { in: ids } : { notIn: except } },
-    data: { resolvedAt: deps.clock.now() },
-  });
+  const { programId, task, ids = null, except = [] } = of;
+  await deps.db.$executeRaw`
+    UPDATE worker_failures SET resolved_at = ${deps.clock.now()}
+    WHERE program_id = ${programId}::uuid AND task = ${task}::worker_task AND resolved_at IS NULL
+      AND (${ids}::bigint[] IS NULL OR id = ANY (${ids}::bigint[]))
+      AND id <> ALL (${except}::bigint[])`;
 }
 
 /** Newest first, those that were put right included. */

@@ -17,6 +17,8 @@ export type JobOf = {
   programId: ProgramId | undefined;
   /** The row that it is about. */
   id?: string | undefined;
+  /** The longest that it may take without giving its place to others. */
+  sliceMs?: number;
   signal: AbortSignal;
 };
 export type Job = { everyMinute?: true; run(deps: Deps, of: JobOf): Promise<void> };
@@ -60,34 +62,55 @@ async function wakePrograms(deps: Deps): Promise<void> {
     FROM graphile_worker.jobs WHERE locked_at < ${dead}`;
 }
 
-/** The days of a live program that have begun; of any, the members whose next attempt is due. */
-async function workProgram(deps: Deps, { programId, signal }: JobOf): Promise<void> {
+const SLICE_MS = 10_000;
+const SLICE_OVER = new Error('the next slice goes on');
+
+/**
+ * The days of a live program that have begun; of any, the members whose next attempt is due. In
+ * slices, as all long work: between two of them the queue comes to the other programs.
+ */
+async function workProgram(deps: Deps, of: JobOf): Promise<void> {
+  const { programId, signal, sliceMs = SLICE_MS } = of;
   if (!programId) throw new Error('a job of no program');
-  const done = await atWork(deps, { programId, signal }, async (mayGoOn) => {
-    const { sandbox } = await getProgram(deps, { programId });
-    const until = await programNow(deps, { programId });
-    const begin = async () => {};
-    if (!sandbox) await workDays(deps, { programId, until, mayGoOn, begin });
-    await retryFailures(deps, { programId, mayGoOn });
-    await setNextDue(deps, programId);
+  const end = performance.now() + sliceMs;
+  const done = await atWork(deps, { programId, signal }, async (assertHeld) => {
+    const mayGoOn = () => {
+      assertHeld();
+      if (performance.now() > end) throw SLICE_OVER;
+    };
+    return workSlice(deps, { programId, mayGoOn }).catch((error: unknown) => {
+      if (error !== SLICE_OVER) throw error;
+      return SLICE_OVER;
+    });
   });
+  if (done?.result === SLICE_OVER) await wake(deps, { programId, at: deps.clock.now() });
   if (done) return;
   const at = (await leaseEnd(deps, { programId, name: WORK })) ?? deps.clock.now();
   await wake(deps, { programId, at });
 }
 
-/** The next midnight of a live program, or the next attempt for somebody who failed. */
-async function setNextDue(deps: Deps, programId: ProgramId): Promise<void> {
-  await deps.db.$executeRaw`
-    UPDATE program_work w SET due_at = least(
-      (SELECT day_start(p.id, w.day) FROM programs p WHERE p.id = w.program_id AND NOT p.sandbox),
-      (SELECT min(f.next_attempt_at) FROM worker_failures f
-        WHERE f.program_id = w.program_id AND f.resolved_at IS NULL))
-    WHERE w.program_id = ${programId}::uuid`;
+type Slice = { programId: ProgramId; mayGoOn(): void };
+
+/** A slice tries nobody again whom the one before it has tried. */
+async function workSlice(deps: Deps, { programId, mayGoOn }: Slice): Promise<void> {
+  const { sandbox } = await getProgram(deps, { programId });
+  const until = await programNow(deps, { programId });
+  const begin = async () => {};
+  const dueBy = deps.clock.now();
+  if (!sandbox) await workDays(deps, { programId, until, mayGoOn, dueBy, begin });
+  await retryFailures(deps, { programId, mayGoOn });
+  await deps.db.$executeRaw`SELECT set_next_due(${programId}::uuid)`;
 }
 
+/** Of the programs where it has failed only those whose next attempt is due. */
 async function topUpAll(deps: Deps): Promise<void> {
+  const task = 'TOP_UP_POOLS';
   const low = await poolsRunningLow(deps);
-  for (const programId of new Set(low.map((pool) => pool.programId)))
-    await runWorker(deps, { programId, task: 'TOP_UP_POOLS' });
+  const waiting = await deps.db.workerFailure.findMany({
+    where: { task, resolvedAt: null, nextAttemptAt: { gt: deps.clock.now() } },
+    select: { programId: true },
+  });
+  const programs = new Set(low.map((pool) => pool.programId));
+  for (const { programId } of waiting) programs.delete(programId as ProgramId);
+  for (const programId of programs) await runWorker(deps, { programId, task });
 }

@@ -2,46 +2,48 @@ import type { Deps } from '../deps.ts';
 import type { WorkerFailure } from '../generated/prisma/client.ts';
 import { inPages, PAGE } from '../kernel/in-pages.ts';
 import type { MemberTask } from '../kernel/member-task.ts';
-import { openFailures, resolveFailures } from './failures.ts';
+import { failedOf, openFailures, resolveFailures } from './failures.ts';
 import { giveWay } from './give-way.ts';
-import { emptyRun, fail, type RunOf, type Task, type WorkerRun } from './task.ts';
+import { DAYS_AT_ONCE, emptyRun, fail, type RunOf, type Task, type WorkerRun } from './task.ts';
 
-type Running = RunOf & {
-  task: MemberTask;
-  run: WorkerRun;
-  /** Members who stopped at an earlier day, or at this one. */
-  held: Set<string>;
-};
+type Running = RunOf & { task: MemberTask; run: WorkerRun };
 
 /** A task that is done for the members for whom something is due. */
 export function ofMembers(task: MemberTask): Task {
-  const begin = (of: RunOf): Running => {
-    return { ...of, task, run: emptyRun(task.task), held: new Set() };
-  };
+  const begin = (of: RunOf): Running => ({ ...of, task, run: emptyRun(task.task) });
   const isDue: Task['isDue'] = async (deps, of) => {
     const [first] = await task.due(deps, { ...of, after: undefined, limit: 1 });
     return first !== undefined;
   };
+  const mayBeDueBy: Task['mayBeDueBy'] = task.hasDays ?? isDue;
   return {
     task: task.task,
     isDue,
-    mayBeDueBy: task.hasDays ?? isDue,
+    mayBeDueBy,
     run: async (deps, of) => {
       const running = begin(of);
       await catchUp(deps, running);
-      return runDay(deps, running);
+      const days = [...daysFrom(new Date(of.since ?? of.day), of.day)];
+      while (days.length > 0) {
+        const some = days.splice(0, DAYS_AT_ONCE);
+        if (await mayBeDueBy(deps, { ...of, day: some.at(-1) as string }))
+          for (const day of some) await runDay(deps, { ...running, day });
+      }
+      return running.run;
     },
     retry: async (deps, of) => {
-      const running = begin(of);
-      await catchUp(deps, { ...running, dueBy: deps.clock.now() });
+      const running = begin({ ...of, dueBy: deps.clock.now() });
+      await catchUp(deps, running);
       return running.run;
     },
   };
 }
 
-async function runDay(deps: Deps, running: Running): Promise<WorkerRun> {
-  const { task, run, held, programId, day } = running;
+/** All but those who stopped at this day or at an earlier one: whose failure is open. */
+async function runDay(deps: Deps, running: Running): Promise<void> {
+  const { task, run, programId, day } = running;
   let [began, isFull] = [0, false];
+  let held: ReadonlySet<string> = new Set();
   const { changed } = await inPages({
     list: async (after) => {
       running.mayGoOn();
@@ -49,7 +51,9 @@ async function runDay(deps: Deps, running: Running): Promise<WorkerRun> {
       began = performance.now();
       const page = await task.due(deps, { programId, day, after, limit: PAGE });
       isFull = page.length === PAGE;
-      run.scanned += page.filter(({ memberId }) => !held.has(memberId)).length;
+      const memberIds = page.map(({ memberId }) => memberId);
+      held = await failedOf(deps, { programId, task: run.task, memberIds });
+      run.scanned += page.length - held.size;
       return page;
     },
     work: async (members) => {
@@ -58,15 +62,13 @@ async function runDay(deps: Deps, running: Running): Promise<WorkerRun> {
     },
     failed: async ({ memberId }, error) => {
       await fail(deps, { run, programId, day, memberId, error });
-      held.add(memberId);
     },
   });
   run.changed += changed;
-  return run;
 }
 
 /** Those who failed before, each from the day at which they stopped. */
-async function catchUp(deps: Deps, running: Running & { dueBy?: Date }): Promise<void> {
+async function catchUp(deps: Deps, running: Running): Promise<void> {
   const { run, programId, day: until, dueBy } = running;
   let after = 0n;
   for (;;) {
@@ -94,7 +96,6 @@ async function catchUpOne(
       changed += await task.work(deps, { programId, day, memberIds: [memberId] });
     } catch (error) {
       await fail(deps, { run, programId, day, memberId, error });
-      running.held.add(memberId);
       return;
     }
   }

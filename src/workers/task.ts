@@ -5,8 +5,14 @@ import { type Failed, recordFailure } from './failures.ts';
 
 export type OfDay = { programId: ProgramId; day: string };
 
-/** `mayGoOn` throws where the work should stop, at a place where nothing is half done. */
-export type RunOf = OfDay & { mayGoOn(): void };
+export type RunOf = OfDay & {
+  /** Throws where the work should stop, at a place where nothing is half done. */
+  mayGoOn(): void;
+  /** The first of the days before this one that were missed, and are made up for with it. */
+  since?: string | undefined;
+  /** Real time: of those who failed before only whose next attempt is due by then. */
+  dueBy?: Date | undefined;
+};
 
 /** What one run of a task came to. `failures` are the first of those that `failed` counts. */
 export type WorkerRun = {
@@ -28,6 +34,9 @@ export type Task = {
   /** What failed earlier and may be tried again by now, up to a day that is done otherwise. */
   retry(deps: Deps, of: RunOf): Promise<WorkerRun>;
 };
+
+/** Looked ahead at once: years may have been missed, and most days bring nothing. */
+export const DAYS_AT_ONCE = 32;
 
 const SHOWN = 200;
 

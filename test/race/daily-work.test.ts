@@ -3,11 +3,23 @@ import { expect, test } from 'vitest';
 import { advanceClock as moveClock } from '../../src/programs/index.ts';
 import { advanceClock, reconcile, runWorker } from '../../src/workers/index.ts';
 import { dailyTasks } from '../../src/workers/tasks.ts';
-import { everythingDue, stateOf } from '../support/everything-due.ts';
-import { twoProcesses } from '../support/scenes.ts';
+import { everythingDue, goLive, stateOf } from '../support/everything-due.ts';
+import { workProgram } from '../support/fleet.ts';
+import { localDays } from '../support/local-days.ts';
+import { overlapping, twoProcesses } from '../support/scenes.ts';
+import { type Session, sessions } from '../support/sessions.ts';
 import { rounds } from '../support/torture.ts';
 
 const on = await twoProcesses();
+/** Tasks that are done at once come in no order of their own. */
+const whatever = (states: unknown[]) =>
+  (states as { lots: unknown[]; journal: unknown; events: unknown[] }[]).map(
+    ({ lots, journal: _, events, ...rest }) => ({
+      ...rest,
+      lots: lots.map(String).sort(),
+      events: events.map((event) => JSON.stringify(event)).sort(),
+    }),
+  );
 const CROWD = { day: '2021-03-05', count: 60 };
 
 test('each task in two processes at once: done once for each member, and nobody fails', async () => {
@@ -27,6 +39,45 @@ test('each task in two processes at once: done once for each member, and nobody 
     expect(await stateOf(on.left, scene)).toEqual(expected);
     expect((await reconcile(on.left, { programId })).differences).toEqual([]);
   }
+});
+
+test('the fleet and every task by hand at once, for days that were missed: each thing once', async () => {
+  const today = new Date().toISOString().slice(0, 10);
+  const missed = { day: localDays('UTC').plusDays(today, -2), count: 30 };
+  const twin = await everythingDue(on.left, missed);
+  await goLive(on.left, twin);
+  await workProgram(on.left, twin.programId);
+  const expected = await stateOf(on.left, twin);
+  for (let round = rounds(1, 30); round > 0; round--) {
+    const scene = await everythingDue(on.left, missed);
+    const { programId } = scene;
+    await goLive(on.left, scene);
+    const fleet = workProgram(on.left, programId);
+    const tasks = dailyTasks.map(({ task }) => runWorker(on.right, { programId, task }));
+    const [, ...runs] = await Promise.all([fleet, ...tasks]);
+    expect(runs.map(({ failed }) => failed)).toEqual(dailyTasks.map(() => 0));
+    expect(whatever(await stateOf(on.left, scene))).toEqual(whatever(expected));
+    expect((await reconcile(on.left, { programId })).differences).toEqual([]);
+  }
+});
+
+test('a failure is recorded, the work of the program ends, commit: it is tried again', async () => {
+  const { programId } = await everythingDue(on.left, { ...CROWD, count: 1 });
+  const [first, second] = (await sessions(on.databaseUrl, 2)) as [Session, Session];
+  const next = new Date('2031-01-01T00:00:00Z');
+  await first.begin();
+  await first.query(
+    `INSERT INTO worker_failures (program_id, task, day, message, attempts, next_attempt_at)
+     VALUES ($1, 'TOP_UP_POOLS', '2021-03-05', 'sick', 1, $2)`,
+    [programId, next],
+  );
+  await first.query('UPDATE program_work SET due_at = least(due_at, $2) WHERE program_id = $1', [
+    programId,
+    next,
+  ]);
+  await overlapping(first, () => second.query('SELECT set_next_due($1)', [programId]));
+  const work = await on.left.db.programWork.findUniqueOrThrow({ where: { programId } });
+  expect(work.dueAt).toEqual(next);
 });
 
 test('a clock that two processes advance at once: one of them does, or both in turn', async () => {

@@ -5,8 +5,14 @@ import type { ProgramId } from '../../src/kernel/ids.ts';
 import { openLog } from '../../src/kernel/log.ts';
 import { jobs } from '../../src/workers/jobs.ts';
 
-export const workProgram = (deps: Deps, programId: ProgramId): Promise<void> | undefined =>
-  jobs.work_program?.run(deps, { programId, signal: new AbortController().signal });
+export const workProgram = (
+  deps: Deps,
+  programId: ProgramId,
+  sliceMs?: number,
+): Promise<void> | undefined => {
+  const { signal } = new AbortController();
+  return jobs.work_program?.run(deps, { programId, signal, ...(sliceMs && { sliceMs }) });
+};
 
 export type Done = {
   programId: string;

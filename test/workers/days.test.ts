@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { advanceClock as moveClock } from '../../src/programs/index.ts';
+import { workDays } from '../../src/workers/daily-work.ts';
 import { advanceClock } from '../../src/workers/index.ts';
 import { dailyTasks } from '../../src/workers/tasks.ts';
 import { testDeps } from '../support/database.ts';
@@ -115,6 +116,33 @@ test.each(['UTC', 'Pacific/Kiritimati', 'Pacific/Pago_Pago', 'Asia/Kathmandu'])(
     expect(dueAt).toEqual(new Date(startOf(plusDays(of(performance.timeOrigin), 1))));
   },
 );
+
+test('interrupted between any two steps, no day counts as done that has not begun', async () => {
+  const clock = new Date('2021-01-01T12:00:00Z');
+  const until = new Date('2021-05-20T12:00:00Z');
+  const own = await ending('UTC', clock, [new Date('2021-02-14T00:00:00Z')]);
+  const { programId } = own;
+  const die = () => {
+    throw new Error('dead');
+  };
+  let isOver = false;
+  for (let steps = 0; !isOver; steps++) {
+    let left = steps;
+    const begin = (start: Date) => (left-- > 0 ? moveClock(deps, { programId, to: start }) : die());
+    const work = { programId, until, mayGoOn: () => {}, begin: async (at: Date) => begin(at) };
+    isOver = await workDays(deps, work).then(
+      () => true,
+      () => false,
+    );
+    const { clock: now } = await deps.db.program.findUniqueOrThrow({ where: { id: programId } });
+    const [next] = await place(programId);
+    expect(Date.parse(String(next))).toBeLessThanOrEqual(Number(now) + DAY);
+  }
+  // Six leaps over idle days, and one day with work.
+  expect((await place(programId))[0]).toBe('2021-05-21');
+  const entries = await deps.db.ledgerEntry.findMany({ where: { programId, kind: 'EXPIRE' } });
+  expect(entries.map(({ at }) => at)).toEqual([new Date('2021-02-14T00:00:00Z')]);
+});
 
 test('a clock that was moved without the work: the days are made up for where it stands', async () => {
   const clock = new Date('2021-01-01T12:00:00Z');

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 import { advanceClock as moveClock } from '../../src/programs/index.ts';
+import { recordFailure } from '../../src/workers/failures.ts';
 import { advanceClock, runWorker } from '../../src/workers/index.ts';
+import { jobs } from '../../src/workers/jobs.ts';
 import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
 import { everythingDue, nextDay } from '../support/everything-due.ts';
@@ -10,8 +12,10 @@ import { listening, workProgram } from '../support/fleet.ts';
 import { DAY, NOON, openLedger } from '../support/ledger.ts';
 import { poison } from '../support/poison.ts';
 import { sessions } from '../support/sessions.ts';
+import { unchanged } from '../support/unchanged.ts';
 
 const deps = await testDeps();
+const { signal } = new AbortController();
 const MINUTE = 60_000;
 const later = (days: number) => new Date(NOON.getTime() + days * DAY);
 /** The same process, so many minutes from now. */
@@ -138,6 +142,25 @@ test('a pool that cannot be topped up fails for the program, and is done by the 
   await holder?.rollback();
   expect(await runWorker(deps, { programId, task })).toMatchObject({ changed: 1, failed: 0 });
   expect(await open(programId)).toEqual([]);
+});
+
+test('the fleet leaves a pool that failed alone until its next attempt, and the others of the day', async () => {
+  const task = 'TOP_UP_POOLS';
+  const input = { exhaustion: 'TOP_UP', maxCodes: 1_000 } as const;
+  const [{ programId }, other] = [await openLedger(deps), await openLedger(deps)];
+  for (const own of [{ programId }, other])
+    await aPool(deps, { programId: own.programId, codes: 0, input });
+  const failed = { programId, task, day: '2021-01-01', memberId: null, error: new Error('sick') };
+  await recordFailure(deps, failed as never);
+  const topUp = (by: Deps) => jobs.top_up_pools?.run(by, { programId: undefined, signal });
+  const made = (id: string) => deps.db.code.count({ where: { programId: id } });
+  await topUp(deps);
+  expect([await made(programId), await made(other.programId)]).toEqual([0, 500]);
+  await topUp(inMinutes(1.1));
+  expect([await made(programId), await made(other.programId)]).toEqual([500, 500]);
+  expect(await open(programId)).toEqual([]);
+  const again = await unchanged(deps.db, () => runWorker(deps, { programId, task }));
+  expect(again).toMatchObject({ scanned: 0, changed: 0, failed: 0 });
 });
 
 test('the log says who failed by id, and nothing personal', async () => {

@@ -19,9 +19,18 @@ test('a clock that is being advanced is not advanced by another', async () => {
   const { programId, start } = await everythingDue(deps, { day: DAY, count: 1 });
   const lease = await takeLease(deps, { programId, name: 'work' });
   const refused = await mistake(deps.db, () => advanceClock(deps, { programId, to: start }));
-  expect(refused.code).toBe('CONFLICT');
+  expect(refused).toMatchObject({ code: 'CONFLICT', message: expect.stringMatching('under way') });
   await lease?.release();
   await advanceClock(deps, { programId, to: start });
+});
+
+test('an advance waits for what is over in a moment', async () => {
+  const { programId, start } = await everythingDue(deps, { day: DAY, count: 1 });
+  const lease = await takeLease(deps, { programId, name: 'work' });
+  const answer = advanceClock(deps, { programId, to: start });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await lease?.release();
+  expect((await answer).clock).toEqual(start);
 });
 
 test('who comes while the program is worked on is sent away until the lease runs out', async () => {

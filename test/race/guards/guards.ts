@@ -273,6 +273,17 @@ export const guards: readonly Guard[] = [
     ],
   },
   {
+    name: 'row lock of the next wake-up',
+    protects: 'the next attempt for a member who fails meanwhile is not forgotten',
+    edits: [{ file: 'set_next_due', replace: / FOR UPDATE/g, by: '' }],
+    needs: [
+      {
+        file: 'test/race/daily-work.test.ts',
+        title: 'a failure is recorded, the work of the program ends, commit: it is tried again',
+      },
+    ],
+  },
+  {
     name: 'member lock and day of the cap',
     protects: 'a day within its cap: the lock, and behind it the trigger that judges the commit',
     edits: withoutLock(8),

@@ -42,6 +42,27 @@ export const outboxGuards: readonly Guard[] = [
     ],
   },
   {
+    name: 'locks of a sweep before its first write',
+    protects: 'the same',
+    edits: [
+      {
+        file: 'expire_points',
+        replace: /PERFORM lock_members\(p_program, p_members\);[\s\S]*program_now\(p_program\)\);/g,
+        by: `FOR n IN 1..cardinality(p_members) LOOP
+          PERFORM lock_members(p_program, p_members[n:n]);
+          PERFORM expire_members(
+            p_program, p_members[n:n], day_start(p_program, p_day), program_now(p_program));
+        END LOOP;
+        RETURN 0;`,
+      },
+    ],
+    needs: [
+      outbox(
+        'a sweep of two members, award for the second, commit, commit: in the order of events',
+      ),
+    ],
+  },
+  {
     name: 'age of a code',
     protects: 'a redemption is not told under an earlier number than what it saw',
     edits: [{ file: 'redeem_codes', replace: /age\(c\.xmin\) < 0/g, by: 'false' }],
