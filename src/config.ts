@@ -17,8 +17,6 @@ export type AdvisorModel = {
   url: string;
   model: string;
   key?: string;
-  /** For a whole report, retries included. */
-  patienceMs: number;
 };
 
 export type Config = {
@@ -38,6 +36,8 @@ export type Config = {
   trustProxy: boolean | string[];
   /** The language model that speaks for the advisor. None: its rules do. */
   advisor?: AdvisorModel;
+  /** For a whole report of the advisor: the facts, the model, and retries. */
+  advisorPatienceMs: number;
   /** The base of an OTLP collector, to which `/v1/traces` is appended. None: no traces. */
   traceUrl?: string;
   /** Whether webhooks may be sent to addresses that are not public ones. */
@@ -238,6 +238,7 @@ export function readConfig(env: Env): Config {
     lookupBudget: data.FLASH_LOOKUP_BUDGET,
     trustProxy: data.FLASH_TRUST_PROXY,
     ...advisorOf(data),
+    advisorPatienceMs: ADVISOR_PATIENCE_MS,
     ...(data.OTEL_EXPORTER_OTLP_ENDPOINT && { traceUrl: data.OTEL_EXPORTER_OTLP_ENDPOINT }),
     webhookAllowPrivate: data.FLASH_WEBHOOK_ALLOW_PRIVATE,
     logLevel: data.FLASH_LOG_LEVEL,
@@ -248,7 +249,7 @@ export function readConfig(env: Env): Config {
 function advisorOf(data: z.infer<typeof settings>): Pick<Config, 'advisor'> {
   const { FLASH_ADVISOR_URL: url, FLASH_ADVISOR_MODEL: model, FLASH_ADVISOR_KEY: key } = data;
   if (url === undefined || model === undefined) return {};
-  return { advisor: { url, model, ...(key && { key }), patienceMs: ADVISOR_PATIENCE_MS } };
+  return { advisor: { url, model, ...(key && { key }) } };
 }
 
 /**

@@ -1,5 +1,4 @@
 import type { Deps } from '../deps.ts';
-import type { Db } from '../kernel/db.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { getProgram, listTiers, programNow } from '../programs/index.ts';
 import {
@@ -18,42 +17,10 @@ import type { Facts, PoolFacts } from './types.ts';
 export const MAX_POOLS = 1_000;
 const MAX_SEGMENTS = 30;
 
-// Facts that took long are kept for twenty times as long, so that asking for them over and over
-// takes a twentieth of one connection. Those of a small program are read anew each time.
-const QUICK_MS = 1_000;
-const KEPT_TIMES = 20;
-const KEPT_AT_MOST_MS = 60_000;
-
 type Of = { programId: ProgramId };
-type Kept = { facts: Promise<Facts>; until: number };
 
-const kept = new WeakMap<Db, Map<ProgramId, Kept>>();
-
-/** What the advisor stands on; whoever asks while they are being read shares the reading. */
-export function couponFacts(deps: Deps, { programId }: Of): Promise<Facts> {
-  const ofDb = kept.get(deps.db) ?? new Map<ProgramId, Kept>();
-  kept.set(deps.db, ofDb);
-  const now = () => deps.clock.now().getTime();
-  const began = now();
-  for (const [id, { until }] of ofDb) if (until <= began) ofDb.delete(id);
-  const known = ofDb.get(programId);
-  if (known) return known.facts;
-  const facts = readFacts(deps, { programId });
-  const entry = { facts, until: Number.POSITIVE_INFINITY };
-  ofDb.set(programId, entry);
-  const settle = (keep: boolean) => {
-    const took = now() - began;
-    const keepFor = keep && took >= QUICK_MS ? Math.min(took * KEPT_TIMES, KEPT_AT_MOST_MS) : 0;
-    entry.until = now() + keepFor;
-  };
-  facts.then(
-    () => settle(true),
-    () => settle(false),
-  );
-  return facts;
-}
-
-async function readFacts(deps: Deps, { programId }: Of): Promise<Facts> {
+/** What the advisor stands on. */
+export async function readFacts(deps: Deps, { programId }: Of): Promise<Facts> {
   const [program, tiers, asOf] = await Promise.all([
     getProgram(deps, { programId }),
     listTiers(deps, { programId }),
@@ -73,6 +40,15 @@ async function readFacts(deps: Deps, { programId }: Of): Promise<Facts> {
     segments: segmentsOf(segments, { tiers, inactiveDays, most: MAX_SEGMENTS }),
   };
 }
+
+/** What there is to stand on when nothing could be read. */
+export const noFacts = (asOf: Date): Facts => ({
+  asOf,
+  averageOrder: null,
+  cuts: { days: PERIOD_DAYS, share: shareCut(0), growth: GROWTH_CUT },
+  pools: [],
+  segments: segmentsOf([], { tiers: [], inactiveDays: 0, most: 0 }),
+});
 
 type Amount = bigint | null | undefined;
 

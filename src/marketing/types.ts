@@ -38,6 +38,9 @@ export type Offer = {
   minOrderAmount: number;
 };
 
+/** Two offers with the same terms are one to a customer. */
+export type Terms = Pick<Offer, 'discountKind' | 'discountValue' | 'minOrderAmount'>;
+
 /** Money in minor units, rates in basis points; what each number means stands in the schema. */
 export type PoolFacts = Offer & {
   poolId: string;

@@ -36,11 +36,12 @@ test('what is not set has the documented default', () => {
   expect(config.metricsToken).toBeUndefined();
   expect(config.sandboxKey).toBeUndefined();
   expect(config.advisor).toBeUndefined();
+  expect(config.advisorPatienceMs).toBe(10_000);
 });
 
 test('the advisor’s model may stand at a private address, with a key or without', () => {
   const model = { FLASH_ADVISOR_URL: 'http://10.0.0.7:8080/v1', FLASH_ADVISOR_MODEL: 'small:7b' };
-  const advisor = { url: 'http://10.0.0.7:8080/v1', model: 'small:7b', patienceMs: 10_000 };
+  const advisor = { url: 'http://10.0.0.7:8080/v1', model: 'small:7b' };
   expect(readConfig({ ...complete, ...model }).advisor).toEqual(advisor);
   const key = { FLASH_ADVISOR_KEY: 'sk-hunter2' };
   expect(readConfig({ ...complete, ...model, ...key }).advisor).toEqual({

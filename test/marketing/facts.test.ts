@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type Claimed, type Refused, revokeCode, voidRedemption } from '../../src/coupons/index.ts';
 import type { CodeId, PoolId, RedemptionId } from '../../src/kernel/ids.ts';
 import { awardPoints, reverseAward } from '../../src/loyalty/index.ts';
-import { couponFacts } from '../../src/marketing/queries.ts';
+import { couponFacts } from '../../src/marketing/kept-facts.ts';
 import { advanceClock, setTiers } from '../../src/programs/index.ts';
 import { testDeps } from '../support/database.ts';
 import { aProgram } from '../support/factories.ts';

@@ -31,9 +31,12 @@ export const suggestion = (
 });
 
 /** The same engine, told of this model. */
-export const withModel = (deps: Deps, { model }: Pick<ModelServer, 'model'>): Deps => ({
+export const withModel = (
+  deps: Deps,
+  { model, patienceMs }: Pick<ModelServer, 'model' | 'patienceMs'>,
+): Deps => ({
   ...deps,
-  config: { ...deps.config, advisor: model },
+  config: { ...deps.config, advisor: model, advisorPatienceMs: patienceMs },
 });
 
 /** One order of 100.00, so that an amount off can be 30.00; a member, and a pool of 10 %. */
@@ -48,8 +51,9 @@ export async function aModelScene() {
   await shop.redeemed(plaintext, 'o-1', { orderAmount: 10_000 });
   const { programId } = shop;
   /** A report, which is a valid one whatever was answered. */
-  const report = async (of: Deps = withModel(plain, server)) => {
+  const report = async (of: Deps = withModel(plain, server), isMade = () => {}) => {
     const made = await couponAdvisor(of, { programId });
+    isMade();
     const problems = await problemsOfReport(of, { programId, report: made });
     await plain.db.pool.deleteMany({ where: { programId, codes: { none: {} } } });
     expect(problems).toEqual([]);

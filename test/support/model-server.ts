@@ -11,6 +11,7 @@ export type Answering = (response: ServerResponse, asked: Asked) => void;
 
 export type ModelServer = {
   model: AdvisorModel;
+  patienceMs: number;
   /** Every request so far, the latest last. */
   asked: Asked[];
   /** From now on. */
@@ -42,7 +43,8 @@ export async function aModelServer(of: { patienceMs?: number } = {}): Promise<Mo
   const { port } = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}/v1`;
   return {
-    model: { url, model: 'small', key: MODEL_KEY, patienceMs: of.patienceMs ?? 20_000 },
+    model: { url, model: 'small', key: MODEL_KEY },
+    patienceMs: of.patienceMs ?? 20_000,
     asked,
     answers: (next) => {
       answering = next;

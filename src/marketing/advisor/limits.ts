@@ -2,7 +2,7 @@
  * What a suggestion may be, whoever made it. A draft that comes out of here would be accepted as a
  * pool, and takes no more off an order than the program allows.
  */
-import type { Draft, Facts, Offer, Proposal } from '../types.ts';
+import type { Draft, Facts, Offer, Proposal, Terms } from '../types.ts';
 import { plainText } from './plain-text.ts';
 import type { Money } from './stated.ts';
 
@@ -25,6 +25,8 @@ export type Limits = {
   facts: Facts;
   /** Of the program's clock, as it stands now: facts may be a little older. */
   now: Date;
+  /** The terms of every pool that can still be claimed or opened, by `termsOf`. */
+  run: ReadonlySet<string>;
   /** The local midnight that ends an offer of 30 days. */
   usualEnd: Date;
   /** Basis points. */
@@ -114,14 +116,10 @@ export function fitted(wish: Wish, limits: Limits): Proposal | undefined {
   };
 }
 
+const keyOf = ({ discountKind, discountValue, minOrderAmount }: Terms): string =>
+  `${discountKind} ${discountValue} ${minOrderAmount}`;
+
+export const termsOf = (offers: readonly Terms[]): Limits['run'] => new Set(offers.map(keyOf));
+
 /** Whether a pool that can still be claimed or opened makes this offer already. */
-export function isRun(offer: Offer, { facts, now }: Limits): boolean {
-  return facts.pools.some(
-    (pool) =>
-      pool.status !== 'ARCHIVED' &&
-      (pool.endsAt === null || pool.endsAt > now) &&
-      pool.discountKind === offer.discountKind &&
-      pool.discountValue === offer.discountValue &&
-      pool.minOrderAmount === offer.minOrderAmount,
-  );
-}
+export const isRun = (offer: Terms, { run }: Limits): boolean => run.has(keyOf(offer));

@@ -1,0 +1,47 @@
+import type { Deps } from '../deps.ts';
+import { unavailable } from '../kernel/errors.ts';
+import type { ProgramId } from '../kernel/ids.ts';
+import { getProgram, type Program } from '../programs/index.ts';
+import { type Limits, termsOf } from './advisor/limits.ts';
+import { within } from './advisor/within.ts';
+import { factsInTime } from './kept-facts.ts';
+import { noFacts } from './queries.ts';
+import { readCalendar } from './sql/calendar.ts';
+import { readOpenTerms } from './sql/open-terms.ts';
+import type { Facts } from './types.ts';
+
+type Of = { programId: ProgramId; ms: number };
+
+export type Ground = {
+  program: Program;
+  limits: Limits;
+  /** How good the facts are: read now, the last ones that were, or none at all. */
+  facts: 'FRESH' | 'OLDER' | 'NONE';
+};
+
+/**
+ * All that a report is made of, in so many milliseconds, whatever the database is busy with. Throws
+ * SERVICE_UNAVAILABLE when not even the program can be read: nothing is known of what it allows.
+ */
+export async function readGround(deps: Deps, { programId, ms }: Of): Promise<Ground> {
+  const own = Promise.all([getProgram(deps, { programId }), readCalendar(deps, { programId })]);
+  const [read, terms, { facts: last, isLate }] = await Promise.all([
+    within(ms, own),
+    // Later than that they are of no more use than those that the facts know.
+    within(ms, readOpenTerms(deps, { programId })).catch(() => undefined),
+    factsInTime(deps, { programId, ms }),
+  ]);
+  if (!read) throw unavailable('the database is busy: ask again');
+  const [program, { now, usualEnd, money }] = read;
+  const facts = last ?? noFacts(now);
+  const run = termsOf(terms ?? openIn(facts, now));
+  const { maxDiscountRate } = program;
+  return {
+    program,
+    limits: { facts, run, now, usualEnd, money, maxDiscountRate },
+    facts: isLate ? (last ? 'OLDER' : 'NONE') : 'FRESH',
+  };
+}
+
+const openIn = ({ pools }: Facts, now: Date) =>
+  pools.filter(({ status, endsAt }) => status !== 'ARCHIVED' && (endsAt === null || endsAt > now));
