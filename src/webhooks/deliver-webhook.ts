@@ -29,6 +29,7 @@ export async function deliverWebhook(
   const giveUpAt = performance.now() + RUN_MS;
   const mayGoOn = () => lease.isHeld() && !signal.aborted && performance.now() < giveUpAt;
   try {
+    await noteTurn(deps, { programId, webhookId });
     while (mayGoOn()) {
       const round = await deliverRound(deps, { programId, webhookId, sender, mayGoOn });
       if (!round) break;
@@ -40,6 +41,10 @@ export async function deliverWebhook(
     await lease.release();
   }
   return total;
+}
+
+async function noteTurn({ db, clock }: Deps, { programId, webhookId: id }: WebhookRef) {
+  await db.webhook.updateMany({ where: { programId, id }, data: { servedAt: clock.now() } });
 }
 
 /** The endpoints that have something to be told now, of one program or of all. */

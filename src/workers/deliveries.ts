@@ -1,18 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
-import type { ProgramId } from '../kernel/ids.ts';
+import type { ProgramId, WebhookId } from '../kernel/ids.ts';
 import { type Delivered, deliverWebhook, type WebhookRef, webhooksDue } from '../webhooks/index.ts';
+import { recordFailure } from './failures.ts';
+import { fleetMetrics } from './metrics.ts';
 import type { ProgramTask } from './program-run.ts';
 
+const TASK = 'DELIVER_WEBHOOKS';
 const LOOK_EVERY_MS = 1_000;
 /** Endpoints that this process tells at one time; the others wait their turn. */
 const AT_ONCE = 16;
+/** No program keeps another's endpoints waiting with its own. */
+const AT_ONCE_OF_ONE = 4;
+/** Whoever asks by hand waits for the answer. */
+const BY_HAND_MS = 60_000;
 
 /** By hand: what there is to tell the endpoints of one program now. */
 export const deliverWebhooks: ProgramTask = {
-  task: 'DELIVER_WEBHOOKS',
+  task: TASK,
   work: async (deps, { programId, onFailure }) => {
-    const { signal } = new AbortController();
+    const signal = AbortSignal.timeout(BY_HAND_MS);
     const total: Delivered = { scanned: 0, changed: 0 };
     for (const webhook of await webhooksDue(deps, { programId: programId as ProgramId })) {
       try {
@@ -29,29 +36,15 @@ export const deliverWebhooks: ProgramTask = {
 };
 
 /**
- * All the time: looks every second for endpoints that have something to be told. No event makes a
- * job and nobody is notified, so what writes events does not pay for who reads them.
+ * All the time: looks every second for endpoints that have something to be told, those first that
+ * have waited longest for their turn. No event makes a job and nobody is notified, so what writes
+ * events does not pay for who reads them.
  */
 export function startDeliveries(deps: Deps): { stop(): Promise<void> } {
   const stopping = new AbortController();
-  const running = new Map<string, Promise<void>>();
-  const tell = async (webhook: WebhookRef) => {
-    try {
-      await deliverWebhook(deps, { ...webhook, signal: stopping.signal });
-    } catch (error) {
-      deps.log.error({ err: error, ...webhook }, 'deliveries to a webhook failed');
-    } finally {
-      running.delete(webhook.webhookId);
-    }
-  };
-  const look = async () => {
-    const due = await webhooksDue(deps);
-    const idle = due.filter(({ webhookId }) => !running.has(webhookId));
-    for (const webhook of idle.slice(0, AT_ONCE - running.size))
-      running.set(webhook.webhookId, tell(webhook));
-  };
+  const telling = new Telling(deps, stopping.signal);
   const looking = untilStopped(stopping.signal, async () => {
-    await look().catch((error: unknown) => {
+    await telling.look().catch((error: unknown) => {
       if (!stopping.signal.aborted) deps.log.warn({ err: error }, 'no look at the webhooks');
     });
   });
@@ -59,9 +52,73 @@ export function startDeliveries(deps: Deps): { stop(): Promise<void> } {
     stop: async () => {
       stopping.abort();
       await looking;
-      await Promise.all(running.values());
+      await telling.ended();
     },
   };
+}
+
+class Telling {
+  readonly #deps: Deps;
+  readonly #signal: AbortSignal;
+  readonly #running = new Map<WebhookId, { programId: ProgramId; ended: Promise<void> }>();
+  readonly #restUntil = new Map<WebhookId, Date>();
+
+  constructor(deps: Deps, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#signal = signal;
+  }
+
+  async look(): Promise<void> {
+    for (const webhook of await webhooksDue(this.#deps)) {
+      if (this.#running.size >= AT_ONCE) return;
+      if (this.#mayBeTold(webhook)) {
+        const { programId, webhookId } = webhook;
+        this.#running.set(webhookId, { programId, ended: this.#tell(webhook) });
+      }
+    }
+  }
+
+  async ended(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  #mayBeTold({ programId, webhookId }: WebhookRef): boolean {
+    const rest = this.#restUntil.get(webhookId);
+    if (this.#running.has(webhookId) || (rest && rest > this.#deps.clock.now())) return false;
+    const own = [...this.#running.values()].filter((other) => other.programId === programId);
+    return own.length < AT_ONCE_OF_ONE;
+  }
+
+  async #tell(webhook: WebhookRef): Promise<void> {
+    try {
+      await deliverWebhook(this.#deps, { ...webhook, signal: this.#signal });
+      this.#restUntil.delete(webhook.webhookId);
+    } catch (error) {
+      await this.#failed(webhook, error).catch((failure: unknown) =>
+        this.#deps.log.error({ err: failure, ...webhook }, 'a failure was not recorded'),
+      );
+    } finally {
+      this.#running.delete(webhook.webhookId);
+    }
+  }
+
+  /** What fails here is ours, and not the endpoint's: a secret that cannot be opened, say. */
+  async #failed({ programId, webhookId }: WebhookRef, error: unknown): Promise<void> {
+    const deps = this.#deps;
+    fleetMetrics(deps).failures.inc({ task: TASK });
+    deps.log.warn({ programId, webhookId }, 'deliveries to a webhook failed');
+    const day = await today(deps, programId);
+    const failed = { programId, task: TASK, day, memberId: null, error } as const;
+    const { nextAttemptAt } = await recordFailure(deps, failed);
+    this.#restUntil.set(webhookId, nextAttemptAt);
+  }
+}
+
+async function today(deps: Deps, programId: ProgramId): Promise<string> {
+  const [row] = await deps.db.$queryRaw<{ day: string }[]>`
+    SELECT day_of(${programId}::uuid, program_now(${programId}::uuid))::text AS day`;
+  if (!row) throw new Error('a program without a day');
+  return row.day;
 }
 
 async function untilStopped(signal: AbortSignal, look: () => Promise<void>): Promise<void> {

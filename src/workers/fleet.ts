@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { Deps } from '../deps.ts';
 import { startDeliveries } from './deliveries.ts';
 import { type JobOf, jobs } from './jobs.ts';
+import { measuredJob } from './metrics.ts';
 
 const CONCURRENCY = 4;
 const EVERY_MINUTE = '* * * * *';
@@ -48,7 +49,8 @@ function taskList(deps: Deps, signal: AbortSignal) {
     name,
     async (payload: unknown) => {
       const { programId, id } = payload as Omit<JobOf, 'signal'>;
-      await job.run(deps, { programId, id, signal }).catch((error: unknown) => {
+      const work = () => job.run(deps, { programId, id, signal });
+      await measuredJob(deps, { job: name, programId, work }).catch((error: unknown) => {
         if (!signal.aborted) deps.log.error({ err: error, job: name, programId }, 'a job failed');
       });
     },

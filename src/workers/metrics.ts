@@ -21,6 +21,12 @@ function register(deps: Deps) {
     runs: counter('flash_worker_runs_total', 'Runs of a task for a program and a day'),
     changed: counter('flash_worker_changed_total', 'For how many runs changed something'),
     failures: counter('flash_worker_failures_total', 'For how many runs failed, each time'),
+    jobs: new Counter({
+      name: 'flash_worker_jobs_total',
+      help: 'Jobs of the queue by how they ended: done or failed',
+      labelNames: ['job', 'outcome'] as const,
+      registers,
+    }),
     seconds: new Histogram({
       name: 'flash_worker_run_seconds',
       help: 'Time of a run',
@@ -87,6 +93,20 @@ export const measured = (task: Task): Task => ({
     return run;
   },
 });
+
+type JobRun = { job: string; programId: string | undefined; work: () => Promise<void> };
+
+/** A job of the queue, counted by how it ended and within a span of its own. */
+export async function measuredJob(deps: Deps, { job, programId, work }: JobRun): Promise<void> {
+  const { jobs } = fleetMetrics(deps);
+  try {
+    await traced(`job ${job}`, programId === undefined ? {} : { programId }, work);
+    jobs.inc({ job, outcome: 'done' });
+  } catch (error) {
+    jobs.inc({ job, outcome: 'failed' });
+    throw error;
+  }
+}
 
 function observe(deps: Deps, { run, seconds }: { run: WorkerRun; seconds: number }): void {
   const { task } = run;

@@ -4,6 +4,7 @@ import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
 import { everythingDue } from '../support/everything-due.ts';
 import { poison } from '../support/poison.ts';
+import { until } from '../support/until.ts';
 
 const deps = await testDeps();
 
@@ -38,4 +39,14 @@ test('the fleet is counted: runs, failures, the queue and its oldest job', async
   expect(after('flash_queue_jobs')).toBe(1);
   expect(after('flash_queue_oldest_job_seconds')).toBeGreaterThan(89);
   expect(after('flash_queue_oldest_job_seconds')).toBeLessThan(150);
+});
+
+test('each job of the queue is counted by how it ended', async () => {
+  const workers = await startWorkers(deps);
+  await deps.db.$executeRaw`SELECT FROM graphile_worker.add_job('work_program', '{}'::json)`;
+  const line = (of: string) => `flash_worker_jobs_total{${of}} `;
+  const hasRun = async (of: string) => (await deps.metrics.metrics()).includes(line(of));
+  await until(() => hasRun('job="work_program",outcome="failed"'));
+  await until(() => hasRun('job="wake_programs",outcome="done"'));
+  await workers.stop();
 });

@@ -17,7 +17,7 @@ export async function lockWebhook(tx: Tx, { programId, webhookId }: WebhookRef):
 
 /**
  * Endpoints that are enabled, do not rest, and have something to be told; but for those that
- * somebody is telling just now. Of one program, or of all.
+ * somebody is telling just now. Of one program, or of all; whose last turn was longest ago first.
  */
 export function dueWebhooks(
   db: Db,
@@ -33,7 +33,7 @@ export function dueWebhooks(
         OR EXISTS (SELECT FROM webhook_deliveries d
           WHERE d.program_id = w.program_id AND d.webhook_id = w.id AND d.dead_at IS NULL
             AND d.next_attempt_at <= ${now}))
-    ORDER BY w.program_id, w.id`;
+    ORDER BY w.served_at NULLS FIRST, w.program_id, w.id`;
 }
 
 /** What waits for its next attempt, and may have it: of each member at most the first. */

@@ -1,0 +1,89 @@
+/** Who tells the endpoints of all programs, and whose turn it is. */
+import { afterEach, expect, test } from 'vitest';
+import { createWebhook, webhooksDue } from '../../src/webhooks/index.ts';
+import { startDeliveries } from '../../src/workers/deliveries.ts';
+import { runWorker } from '../../src/workers/index.ts';
+import { startReceiver } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
+import { hasAll, openTelling, SECOND, tellingDeps } from '../support/webhooks.ts';
+
+const { deps, clock } = await tellingDeps();
+let deliveries: ReturnType<typeof startDeliveries> | undefined;
+const start = () => {
+  deliveries = startDeliveries(deps);
+};
+afterEach(async () => {
+  await deliveries?.stop();
+  deliveries = undefined;
+});
+
+test('a shop with six slow endpoints has four of them told at once, and another shop is told', async () => {
+  const slow = await startReceiver(() => ({ after: 500, status: 200 }));
+  const busy = await openTelling(deps, { receiver: slow, members: 1 });
+  const input = { url: slow.url, enabled: true };
+  for (let i = 0; i < 5; i++) await createWebhook(deps, { programId: busy.programId, input });
+  const quick = await startReceiver();
+  const other = await openTelling(deps, { receiver: quick, members: 1 });
+  for (let i = 0; i < 3; i++) await busy.happen();
+  await other.happen();
+  await other.settled();
+  start();
+  await until(hasAll(other, quick));
+  expect(slow.received.length).toBeLessThan(18);
+  await until(() => slow.taken().length === 18);
+  expect(slow.atOnce).toBe(4);
+});
+
+test('whoever had its turn longest ago is told first', async () => {
+  const receiver = await startReceiver();
+  const shops = [];
+  for (let i = 0; i < 3; i++) shops.push(await openTelling(deps, { receiver, members: 1 }));
+  const due = async () => (await webhooksDue(deps)).map(({ webhookId }) => webhookId);
+  const ids = shops.map(({ webhookId }) => webhookId);
+  for (const shop of shops.toReversed()) {
+    await shop.happen();
+    await shop.deliverUntil(hasAll(shop, receiver));
+    clock.move(SECOND);
+    await shop.happen();
+    await shop.settled();
+  }
+  expect(await due()).toEqual(ids.toReversed());
+  const [first] = shops;
+  await first?.deliver();
+  await first?.happen();
+  await first?.settled();
+  expect(await due()).toEqual([ids[2], ids[1], ids[0]]);
+});
+
+test('what fails of our own is counted and recorded, tried ever less often, and holds nobody up', async () => {
+  const receiver = await startReceiver();
+  const sick = await openTelling(deps, { receiver, members: 1 });
+  const well = await openTelling(deps, { receiver, members: 1 });
+  const setKey = (secretKeyId: string) =>
+    deps.db.webhook.updateMany({ where: { id: sick.webhookId }, data: { secretKeyId } });
+  const { programId } = sick;
+  const failures = () => deps.db.workerFailure.findMany({ where: { programId } });
+  await setKey('gone');
+  await sick.happen();
+  await sick.settled();
+  start();
+  await until(async () => (await failures()).length === 1);
+  for (let looks = 0; looks < 2; looks++) {
+    await well.happen();
+    await until(hasAll(well, receiver));
+  }
+  expect(await failures()).toMatchObject([
+    { task: 'DELIVER_WEBHOOKS', memberId: null, attempts: 1, resolvedAt: null },
+  ]);
+  expect(await deps.metrics.metrics()).toContain(
+    'flash_worker_failures_total{task="DELIVER_WEBHOOKS"} 1',
+  );
+  clock.move(60 * SECOND);
+  await until(async () => (await failures())[0]?.attempts === 2);
+  await setKey('k1');
+  clock.move(120 * SECOND);
+  await until(hasAll(sick, receiver));
+  await runWorker(deps, { programId, task: 'DELIVER_WEBHOOKS' });
+  expect(await failures()).toMatchObject([{ resolvedAt: expect.any(Date) }]);
+  expect(await sick.deliveries()).toEqual([]);
+});
