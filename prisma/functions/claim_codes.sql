@@ -1,7 +1,9 @@
 -- Claims that arrived together, in one transaction. It never waits and never fails for one item: an
--- item whose lock or row is taken is answered AGAIN, and comes back with a later call.
+-- item whose lock or row is taken is answered AGAIN, and comes back with a later call. Only for the
+-- row of a campaign whose recipient is among them it waits at the end, as every count of one does.
 --
--- Locks: IDENTITY (tried, in sorted order), POOL shared (tried), code rows (skipped when locked).
+-- Locks: IDENTITY (tried, in sorted order), POOL shared (tried), code rows (skipped when locked);
+-- of recipients their rows, and those of their campaigns.
 -- Outcomes: HELD (the code that this identity has already), CLAIMED, AGAIN, TOP_UP (with the pool
 -- to mint for), NO_SUCH_POOL, NO_SUCH_CLAIMANT, or a refusal. Items: ord, pool_id, one of
 -- member_id, email and recipient_id, claim_key (without one any code that is held will do), actor
@@ -18,6 +20,7 @@ DECLARE
   v_chains pool_link[] := pool_chains(p_program, v_before);
   v_ready int[];
   v_items claim_item[];
+  v_named boolean;
   v_open claim_item[];
   v_results claim_result[];
   v_step record;
@@ -33,7 +36,8 @@ BEGIN
 
   SELECT array_agg(r.*::claim_result) INTO v_results
   FROM judge_claims(p_program, v_items, v_now) r WHERE r.outcome <> 'OPEN';
-  IF EXISTS (SELECT FROM unnest(v_results) r WHERE r.outcome = 'UNSEEN') THEN
+  v_named := EXISTS (SELECT FROM unnest(v_items) i WHERE i.recipient_id IS NOT NULL);
+  IF v_named OR EXISTS (SELECT FROM unnest(v_results) r WHERE r.outcome = 'UNSEEN') THEN
     v_results := hand_out_codes(p_program, v_items, v_results, v_now);
   END IF;
 
@@ -53,6 +57,10 @@ BEGIN
     v_open := ARRAY(SELECT o.*::claim_item FROM unnest(v_open) o
       WHERE o.ord <> ALL (SELECT r.ord FROM unnest(v_results) r) ORDER BY o.ord);
   END LOOP;
+
+  IF v_named THEN
+    PERFORM note_recipients(p_program, v_items, v_results);
+  END IF;
 
   RETURN QUERY
   SELECT i.ord, coalesce(r.outcome,

@@ -1,11 +1,10 @@
 -- Gives codes to some of a campaign's recipients, as if each of them had claimed, but hands out
--- nothing: the text waits. In one transaction with what the campaign knows of it, so whoever dies
--- in the middle has done all of it or nothing. A recipient who has a code of the pool already keeps
--- that one; a refusal is kept with its recipient. Answers what became of those who lacked a code,
--- AGAIN and TOP_UP (with the pool to mint for) being for the caller to ask again.
+-- nothing: the text waits. What the campaign knows of it is noted in the same transaction, so
+-- whoever dies in the middle has done all of it or nothing. A recipient who has a code of the pool
+-- already keeps that one; a refusal is kept with its recipient. Answers what became of those who
+-- lacked a code, AGAIN and TOP_UP (with the pool to mint for) being for the caller to ask again.
 --
--- Locks: as claim_codes, at most 500 for 90 recipients; then the rows of the recipients and of the
--- campaign, behind which nobody waits for a lock of a claim.
+-- Locks: as claim_codes, at most 500 for 90 recipients.
 DROP FUNCTION IF EXISTS issue_codes(uuid, uuid, uuid[], jsonb);
 CREATE FUNCTION issue_codes(p_program uuid, p_campaign uuid, p_recipients uuid[], p_after jsonb)
 RETURNS TABLE (recipient uuid, outcome text, pool uuid, code uuid)
@@ -17,7 +16,6 @@ DECLARE
   v_outcomes text[];
   v_pools uuid[];
   v_codes uuid[];
-  v_issued int;
 BEGIN
   SELECT jsonb_agg(jsonb_build_object('ord', i.ord, 'pool_id', c.pool_id, 'recipient_id', i.id))
   INTO v_items
@@ -35,20 +33,11 @@ BEGIN
   INTO v_ids, v_outcomes, v_codes, v_pools
   FROM claim_codes(p_program, v_items, p_after) a;
 
-  UPDATE campaign_recipients r SET code_id = i.code, refusal = NULL
-  FROM unnest(v_ids, v_codes) AS i(id, code)
-  -- Named twice, so that no plan, whatever it believes of the table, begins with other rows.
-  WHERE r.program_id = p_program AND r.id = ANY (v_ids) AND r.id = i.id
-    AND i.code IS NOT NULL AND r.code_id IS NULL;
-  GET DIAGNOSTICS v_issued = ROW_COUNT;
   UPDATE campaign_recipients r SET refusal = i.outcome
   FROM unnest(v_ids, v_outcomes, v_codes) AS i(id, outcome, code)
+  -- Named twice, so that no plan, whatever it believes of the table, begins with other rows.
   WHERE r.program_id = p_program AND r.id = ANY (v_ids) AND r.id = i.id AND i.code IS NULL
     AND i.outcome NOT IN ('AGAIN', 'TOP_UP') AND r.refusal IS DISTINCT FROM i.outcome;
-  IF v_issued > 0 THEN
-    UPDATE campaigns SET issued = issued + v_issued
-    WHERE program_id = p_program AND id = p_campaign;
-  END IF;
 
   RETURN QUERY SELECT * FROM unnest(v_ids, v_outcomes, v_pools, v_codes);
 END $$;

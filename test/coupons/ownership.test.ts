@@ -138,6 +138,11 @@ const STORIES: [string, Step[], Told][] = [
     ['A verifies', 'guest claims', 'A leaves', 'B verifies', 'B claims', 'guest claims'],
     { A: [1], B: [2], conflicts: ['1: A, B'] },
   ],
+  [
+    'whoever claims with an address that its owner has left gets another code',
+    ['A verifies', 'guest claims', 'A leaves', 'guest claims'],
+    { A: [1], B: [], nobody: [2] },
+  ],
 ];
 
 describe('two members and one address', () => {
@@ -180,3 +185,18 @@ describe('two members and one address', () => {
     expect({ A: ofA, B: ofB, nobody, conflicts }).toEqual({ nobody: [], conflicts: [], ...told });
   });
 });
+
+test.each(['guest', 'recipient'])(
+  'the place of a %s is still taken when its owner leaves the address, and its code not given',
+  async (who) => {
+    const email = `${unique('left')}@shop.example`;
+    const { id: memberId, externalId } = await shop.member();
+    const { code } = await shop.claimed(pool.id, { email });
+    await shop.verify(externalId, email);
+    await upsertMember(deps, { programId, input: { externalId, email: null } });
+    const named = who === 'guest' ? { email } : await recipient({ email });
+    const claim = () => shop.claim(pool.id, named);
+    expect(await shop.refused(claim)).toBe('CLAIM_LIMIT_REACHED');
+    expect((await shop.claimed(pool.id, { memberId })).code.id).toBe(code.id);
+  },
+);

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { claimCode } from '../../src/coupons/index.ts';
+import { claimCode, reconcileCodes } from '../../src/coupons/index.ts';
 import { testDeps } from '../support/database.ts';
 import { aProgram, unique } from '../support/factories.ts';
 import { aCampaign, issue, type Named } from '../support/recipients.ts';
@@ -133,6 +133,42 @@ test('a recipient of another program, or of none, is not found', async () => {
     const field = claim.programId === shop.programId ? 'input.recipientId' : 'input.poolId';
     expect(error).toMatchObject({ code: 'NOT_FOUND', field });
   }
+});
+
+test('a recipient is one of its own campaign’s pool, and of no other', async () => {
+  const { recipients } = await campaign({ email });
+  const { poolId } = await campaign({ email });
+  const error = await mistake(deps.db, () => shop.claim(poolId, { recipientId: recipients[0] }));
+  expect(error).toMatchObject({ code: 'NOT_FOUND', field: 'input.recipientId' });
+});
+
+test('what a recipient claims the campaign knows at once, and once', async () => {
+  const own = await shop.member();
+  const { poolId, recipients } = await campaign({ email }, { memberId: own.id });
+  const [byAddress, byMember] = recipients;
+  const stateOf = async () => {
+    const rows = await deps.db.campaignRecipient.findMany({ where: { id: { in: recipients } } });
+    const [row] = await deps.db.campaign.findMany({ where: { poolId } });
+    return [
+      row?.status,
+      row?.issued,
+      ...recipients.map((id) => rows.find((r) => r.id === id)?.codeId),
+    ];
+  };
+  await deps.db.campaign.updateMany({ where: { poolId }, data: { status: 'FAILED' } });
+  await deps.db.campaignRecipient.updateMany({
+    where: { id: { in: recipients } },
+    data: { refusal: 'POOL_NOT_ISSUING' },
+  });
+  const { code } = await shop.claimed(poolId, { recipientId: byAddress });
+  expect(await stateOf()).toEqual(['FAILED', 1, code.id, null]);
+  await shop.claimed(poolId, { recipientId: byAddress });
+  await shop.claimed(poolId, { memberId: own.id });
+  expect(await stateOf()).toEqual(['FAILED', 1, code.id, null]);
+  const mine = await shop.claimed(poolId, { recipientId: byMember });
+  expect(mine.alreadyClaimed).toBe(true);
+  expect(await stateOf()).toEqual(['ISSUED', 2, code.id, mine.code.id]);
+  expect(await reconcileCodes(deps, shop)).toEqual([]);
 });
 
 test('a claimant is named in exactly one way', async () => {

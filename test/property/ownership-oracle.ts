@@ -4,7 +4,7 @@
  */
 export type PoolFacts = { id: string; limit: number };
 export type MemberFacts = { id: string; email: string | null; verified: boolean };
-export type RecipientFacts = { id: string; member?: string; email?: string };
+export type RecipientFacts = { id: string; pool: string; member?: string; email?: string };
 export type Named = { member?: string; email?: string; recipient?: string };
 export type CodeFacts = {
   id: string;
@@ -78,7 +78,9 @@ export class Oracle {
       const own = given.filter((code) => code.owner === owner);
       return { own, places: own.length };
     }
-    const own = given.filter((code) => code.by && this.addressOf(code.by) === address);
+    const own = given.filter(
+      (code) => code.by && code.owner === undefined && this.addressOf(code.by) === address,
+    );
     const mates = given.filter(
       (code) => !own.includes(code) && this.placeOf(code) === mailbox(address as string),
     );
@@ -90,6 +92,9 @@ export class Oracle {
   private placeOf = (code: CodeFacts): string | undefined => this.places.get(code.id);
 
   claim(ask: { by: Named; pool: string; key: string }): Answer {
+    const { recipient } = ask.by;
+    if (recipient && this.recipient(recipient)?.pool !== ask.pool)
+      return { refused: 'NO_SUCH_CLAIMANT' };
     const limit = this.pools.find((pool) => pool.id === ask.pool)?.limit as number;
     const { own, places } = this.countedFor(ask.by, ask.pool);
     const named = own.filter((code) => limit === 1 || code.key === ask.key);
@@ -131,19 +136,24 @@ export class Oracle {
     code.status = 'REVOKED';
   }
 
-  /** All of a pool with replacements: the seen ones get the free ones that nobody has seen. */
-  replaceAll(pool: string): { revoked: number; recycled: number; replaced: number } {
+  /**
+   * All of a pool with replacements: the seen ones get the free ones that nobody has seen. Where
+   * these are too few nothing is done, and what is missing is the answer.
+   */
+  replaceAll(pool: string): { revoked: number; recycled: number; replaced: number } | number {
     const held = this.codes.filter((code) => code.pool === pool && code.status === 'ALLOCATED');
     const unseen = held.filter((code) => !code.seen);
     const seen = held.filter((code) => code.seen);
-    for (const code of unseen) this.free(code);
-    for (const code of seen) this.revoke(code);
-    const fresh = this.codes.filter(
+    const free = this.codes.filter(
       (code) => code.pool === pool && code.status === 'AVAILABLE' && !code.seen,
     );
-    const replaced = seen.slice(0, fresh.length);
-    for (const [i, code] of replaced.entries()) this.putInPlace(code, fresh[i] as CodeFacts);
-    return { revoked: seen.length, recycled: unseen.length, replaced: replaced.length };
+    const missing = seen.length - free.length - unseen.length;
+    if (missing > 0) return missing;
+    for (const code of unseen) this.free(code);
+    for (const code of seen) this.revoke(code);
+    const fresh = this.codes.filter((code) => free.includes(code) || unseen.includes(code));
+    for (const [i, code] of seen.entries()) this.putInPlace(code, fresh[i] as CodeFacts);
+    return { revoked: seen.length, recycled: unseen.length, replaced: seen.length };
   }
 
   private free(code: CodeFacts) {

@@ -39,14 +39,5 @@ export async function issue(
   const items = [{ ...item, actor: undefined }];
   const [answer] = await claimCodesSql(deps.db, { programId, items, after: {} });
   if (!answer?.code) throw new Error(`not issued: ${answer?.outcome}`);
-  const codeId = answer.code.id;
-  const { campaignId } = await deps.db.campaignRecipient.update({
-    where: { programId_id: { programId, id: recipientId } },
-    data: { codeId },
-  });
-  await deps.db.campaign.update({
-    where: { programId_id: { programId, id: campaignId } },
-    data: { issued: { increment: 1 } },
-  });
-  return codeId;
+  return answer.code.id;
 }
