@@ -50,3 +50,16 @@ BEGIN
   size := cardinality(codes);
   after := coalesce(codes[size], p_job.after);
 END $$;
+
+-- The pools whose codes a revocation is about: of a campaign the one it is for, and those that this
+-- one falls back to.
+CREATE OR REPLACE FUNCTION pools_to_revoke(p_program uuid, p_job revocations)
+RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
+  SELECT chain.pool_id
+  FROM (SELECT coalesce(p_job.pool_id,
+    (SELECT pool_id FROM code_batches WHERE program_id = p_program AND id = p_job.batch_id),
+    (SELECT pool_id FROM campaigns WHERE program_id = p_program AND id = p_job.campaign_id)
+    ) AS id) own
+  CROSS JOIN LATERAL pool_chain(p_program, own.id) chain
+  WHERE chain.depth = 1 OR p_job.campaign_id IS NOT NULL
+$$;

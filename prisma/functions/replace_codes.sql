@@ -1,15 +1,36 @@
+-- Waits for as many free codes as there are holders to be given a fresh one, and locks them: a
+-- claim that is taking one may roll back. It comes before a row of a recipient or a campaign is
+-- locked, because a run of a campaign has its codes before it waits for those.
+CREATE OR REPLACE FUNCTION await_free_codes(p_program uuid, p_codes uuid[])
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_pool record;
+BEGIN
+  FOR v_pool IN
+    SELECT pool_id AS id, count(*) FROM codes
+    WHERE program_id = p_program AND id = ANY (p_codes) AND status = 'ALLOCATED'
+    GROUP BY pool_id ORDER BY pool_id
+  LOOP
+    PERFORM id FROM codes
+    WHERE program_id = p_program
+      AND (pool_id, status) >= (v_pool.id, 'AVAILABLE'::code_status)
+      AND (pool_id, status) <= (v_pool.id, 'AVAILABLE'::code_status)
+      AND revealed_at IS NULL
+    ORDER BY pool_id, status, id LIMIT v_pool.count FOR UPDATE;
+  END LOOP;
+END $$;
+
 -- Puts a fresh code of the same pool, whose text nobody was given, in the place of each revoked
--- one, as far as there are any: its holder finds it in the wallet, and is handed it by the next
--- claim. Nobody holds more codes than before, so it is done whatever the status of the pool: what
--- was promised is kept. Free codes that a claim is taking are waited for, since it may roll back.
--- The caller has locked the rows. Answers how many were replaced.
-CREATE OR REPLACE FUNCTION replace_codes(
-  p_program uuid, p_revocation uuid, p_codes uuid[], p_now timestamptz)
-RETURNS int LANGUAGE plpgsql VOLATILE AS $$
+-- one: its holder finds it in the wallet, and is handed it by the next claim. Codes that have just
+-- gone back to the pool are as good as others. The caller has locked the rows, and has waited for
+-- the free ones. Answers how many are missing, and in which pool, where there are too few.
+DROP FUNCTION IF EXISTS replace_codes(uuid, uuid, uuid[], timestamptz);
+CREATE FUNCTION replace_codes(p_program uuid, p_revocation uuid, p_codes uuid[], p_now timestamptz,
+  OUT short_pool_id uuid, OUT missing int)
+LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_pool record;
   v_fresh uuid[];
-  v_replaced int := 0;
 BEGIN
   FOR v_pool IN
     SELECT pool_id AS id, array_agg(id ORDER BY id) AS codes FROM codes
@@ -21,12 +42,14 @@ BEGIN
         AND (pool_id, status) >= (v_pool.id, 'AVAILABLE'::code_status)
         AND (pool_id, status) <= (v_pool.id, 'AVAILABLE'::code_status)
         AND revealed_at IS NULL
-      ORDER BY pool_id, status, id LIMIT cardinality(v_pool.codes) FOR UPDATE);
-    PERFORM put_in_place(p_program, p_revocation,
-      v_pool.codes[1:cardinality(v_fresh)], v_fresh, p_now);
-    v_replaced := v_replaced + cardinality(v_fresh);
+      ORDER BY pool_id, status, id LIMIT cardinality(v_pool.codes) FOR UPDATE SKIP LOCKED);
+    missing := cardinality(v_pool.codes) - cardinality(v_fresh);
+    IF missing > 0 THEN
+      short_pool_id := v_pool.id;
+      RETURN;
+    END IF;
+    PERFORM put_in_place(p_program, p_revocation, v_pool.codes, v_fresh, p_now);
   END LOOP;
-  RETURN v_replaced;
 END $$;
 
 -- Each fresh code, in the order of the two lists, becomes what the old one was to its holder. The

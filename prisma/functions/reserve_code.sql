@@ -22,6 +22,8 @@ BEGIN
   END IF;
   IF outcome IS NULL THEN
     UPDATE codes SET reserved_for = v_item.order_id,
+      -- Whoever reserves a code knows its text: it can be nobody else's any more.
+      revealed_at = coalesce(revealed_at, v_now),
       -- The same order extends it, and never shortens it.
       reserved_until = greatest(
         v_now + make_interval(secs => (p_item->>'ttl_seconds')::int),

@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts';
 import { fingerprint } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
-import { badInput, notFound } from '../kernel/errors.ts';
+import { badInput, conflict, notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
 import {
   type BatchId,
@@ -13,6 +13,7 @@ import {
 } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { SEALED } from './sealed.ts';
+import { topUpPool } from './top-up-pool.ts';
 
 /** Rows of one transaction: claims and redemptions of these codes wait for no longer than it is. */
 const PAGE = 1_000;
@@ -33,13 +34,27 @@ export type RevokedCodes = { revoked: number; recycled: number; replaced: number
 
 type Page = RevokedCodes & { finished: boolean };
 
+/** Thrown, so that nothing is done of a page for which a pool has too few codes. */
+class CodesMissing extends Error {
+  readonly poolId: PoolId;
+  readonly missing: number;
+
+  constructor(of: { poolId: PoolId; missing: number }) {
+    super('codes are missing');
+    this.poolId = of.poolId;
+    this.missing = of.missing;
+  }
+}
+
 /**
  * Withdraws all codes of a pool, a batch or a campaign that are not redeemed; see codes_to_revoke
  * and revoke_codes in prisma/functions for which are retired, replaced, or given back to the pool.
  * In pages, each a transaction of its own.
  *
- * Locks: the revocation's row, then code rows in the order of their ids.
- * Refusals: none; BAD_USER_INPUT names the field; NOT_FOUND; CONFLICT for a key used otherwise.
+ * Locks: with replacements POOL shared; the revocation's row, then code rows in the order of their
+ * ids, and those of recipients and campaigns.
+ * Refusals: none; BAD_USER_INPUT names the field; NOT_FOUND; CONFLICT for a key used otherwise, to
+ * replace codes of a pool that is not ACTIVE, and where it has too few: what was done stays.
  * A retry with the same idempotencyKey goes on where the first call was cut short, and returns what
  * the whole of it did.
  * Events: code.revoked, code.replaced, code.recycled.
@@ -48,7 +63,7 @@ export async function revokeCodes(deps: Deps, args: RevokeCodes): Promise<Revoke
   const { programId } = args;
   const revocationId = await begin(deps, args);
   for (;;) {
-    const page = await inTransaction(deps, (tx) => revokePage(tx, { programId, revocationId }));
+    const page = await nextPage(deps, { programId, revocationId });
     const { finished, ...done } = page;
     if (finished) return done;
   }
@@ -92,10 +107,36 @@ async function requireTarget(tx: Tx, { programId, poolId, batchId, campaignId }:
 
 type PageOf = { programId: ProgramId; revocationId: string };
 
+/** A pool that tops itself up makes what is missing. */
+async function nextPage(deps: Deps, of: PageOf): Promise<Page> {
+  for (;;) {
+    try {
+      return await inTransaction(deps, (tx) => revokePage(tx, of));
+    } catch (error) {
+      if (!(error instanceof CodesMissing)) throw error;
+      const { poolId, missing } = error;
+      if ((await topUpPool(deps, { programId: of.programId, poolId, wanted: true })) > 0) continue;
+      throw conflict(
+        `input.replace: the pool needs ${missing} more free codes to go on: ` +
+          'add them, and ask again with the same idempotencyKey',
+      );
+    }
+  }
+}
+
+type Row = Page & { stoppedBy: PoolId | null; missing: number | null };
+
 async function revokePage(tx: Tx, { programId, revocationId }: PageOf): Promise<Page> {
-  const [page] = await tx.$queryRaw<Page[]>`
-    SELECT revoked, recycled, replaced, finished_at IS NOT NULL AS finished
+  const [row] = await tx.$queryRaw<Row[]>`
+    SELECT (job).revoked, (job).recycled, (job).replaced, (job).finished_at IS NOT NULL AS finished,
+      stopped_by::text AS "stoppedBy", missing
     FROM revoke_codes(${programId}::uuid, ${revocationId}::uuid, ${PAGE}::int)`;
-  if (!page) throw new Error('a page of a revocation without an answer');
+  if (!row) throw new Error('a page of a revocation without an answer');
+  const { stoppedBy, missing, ...page } = row;
+  if (stoppedBy && missing) throw new CodesMissing({ poolId: stoppedBy, missing });
+  if (stoppedBy)
+    throw conflict(
+      'input.replace: only an ACTIVE pool issues fresh codes: resume it, or revoke without replace',
+    );
   return page;
 }

@@ -9,6 +9,9 @@ import type { Pool, PoolRef } from './types.ts';
 const MINTED_AT_ONCE = 500;
 const FREE_SHARE = 10; // a pool is topped up when less than one in ten of its codes is free
 
+/** `wanted`: somebody needs more codes than there are, however many are free. */
+type TopUp = PoolRef & { wanted?: boolean };
+
 /**
  * Mints min(500, what maxCodes leaves) for an ACTIVE pool that tops itself up and has run low. One
  * process does it at a time; the others answer 0 at once. Answers how many codes were minted.
@@ -18,14 +21,15 @@ const FREE_SHARE = 10; // a pool is topped up when less than one in ten of its c
  * A retry mints only while the pool is still low.
  * Events: pool.codes_added.
  */
-export async function topUpPool(deps: Deps, { programId, poolId }: PoolRef): Promise<number> {
+export async function topUpPool(deps: Deps, { wanted, ...ref }: TopUp): Promise<number> {
+  const { programId, poolId } = ref;
   return inTransaction(deps, async (tx) => {
-    if (!(await tryLockTopUp(tx, { programId, poolId }))) return 0;
-    await lockPoolShared(tx, { programId, poolId }); // or a pause could come after the next line
+    if (!(await tryLockTopUp(tx, ref))) return 0;
+    await lockPoolShared(tx, ref); // or a pause could come after the next line
     const pool = await tx.pool.findUnique({ where: { programId_id: { programId, id: poolId } } });
     if (pool?.status !== 'ACTIVE' || pool.exhaustion !== 'TOP_UP') return 0;
     const count = Math.min(MINTED_AT_ONCE, await roomIn(tx, pool));
-    if (count <= 0 || !(await isLow(tx, pool))) return 0;
+    if (count <= 0 || !(wanted || (await isLow(tx, pool)))) return 0;
     await prepareMint(deps, { pool, count, topUp: true }).write(tx);
     return count;
   });

@@ -19,7 +19,7 @@ export async function issueCampaign(deps: Deps, ref: CampaignRef): Promise<Campa
     const begun = await tx.$executeRaw`
       UPDATE campaigns SET status = 'ISSUING', issued_up_to = NULL
       WHERE program_id = ${programId}::uuid AND id = ${campaignId}::uuid
-        AND (status IN ('DRAFT', 'FAILED') OR status = 'ISSUED' AND issued < recipients)`;
+        AND status IN ('DRAFT', 'FAILED')`;
     const campaign = await getCampaign(tx, { ...ref, field: 'id' });
     if (begun === 1) await wakeFleet(tx, { task: CAMPAIGN_RUN, programId, id: campaignId });
     return campaign;

@@ -62,6 +62,22 @@ test('a job makes exactly the codes that were asked for, in batches, and is seal
   expect(await unchanged(deps.db, () => run(job.id))).toBe(true);
 });
 
+test('nobody is given a code of a job in place of another, and it can be given up', async () => {
+  const { id: poolId } = await shop.pool(1);
+  const { id: memberId } = await shop.member();
+  await shop.claimed(poolId, { memberId });
+  await pausePool(deps, { programId, poolId });
+  const job = await start(poolId, 110);
+  await run(job.id, 1);
+  const asked = { programId, poolId, reason: 'x', replace: true, idempotencyKey: unique('key') };
+  await expect(revokeCodes(deps, asked)).rejects.toMatchObject({ code: 'CONFLICT' });
+  expect(await statsOf(poolId)).toMatchObject({ generated: 1, allocated: 1, revoked: 0 });
+  await cancelCodeJob(deps, { programId, jobId: job.id as JobId });
+  expect(await stored(poolId)).toBe(1);
+  await resumePool(deps, { programId, poolId });
+  await expect(revokeCodes(deps, asked)).rejects.toThrow('needs 1 more free code');
+});
+
 test('before it is sealed none of its codes is in a list, a count, a look-up or a claim', async () => {
   const { id: poolId } = await shop.draft(3);
   const counted = await countCodes(deps, { programId });

@@ -28,6 +28,7 @@ beforeEach(async () => {
   email = `${unique('guest')}@shop.example`;
 });
 
+type Four<T> = [T, T, T, T];
 type Asked = Partial<Omit<RevokeCodes, 'programId'>>;
 const revoke = (of: Asked) =>
   revokeCodes(deps, {
@@ -159,33 +160,54 @@ test('whoever lost an unseen code may be given another, also by the same campaig
 test('a code whose text was read, or tried, does not go back to its pool', async () => {
   const pool = await shop.pool(6);
   const { programId } = shop;
-  const emails = ['read', 'held', 'spent'].map((name) => `${name}-${email}`);
+  const emails = ['read', 'held', 'spent', 'let-go'].map((name) => `${name}-${email}`);
   const recipients = emails.map((address) => ({ email: address }));
   const made = await aCampaign(deps, { programId, poolId: pool.id, recipients });
   const codes = [];
   for (const recipientId of made.recipients)
     codes.push(await shop.code(await issue(deps, { programId, poolId: pool.id, recipientId })));
-  const [read, held, spent] = codes as [(typeof codes)[0], (typeof codes)[0], (typeof codes)[0]];
+  const [read, held, spent, letGo] = codes as Four<(typeof codes)[0]>;
   await revealCodes(deps, { programId, codes: [read], actor: 'key:a' });
   await shop.reserve(openCode(deps, held), 'order-1');
+  await shop.reserve(openCode(deps, letGo), 'order-3');
+  expect(await shop.release(openCode(deps, letGo), 'order-3')).toBe(true);
   const { redemption } = await shop.redeemed(openCode(deps, spent), 'order-2');
   const redemptionId = redemption.id as RedemptionId;
   await voidRedemption(deps, { programId, redemptionId, reason: 'test' });
   expect(await revoke({ campaignId: made.campaignId as CampaignId })).toEqual({
-    ...{ revoked: 3, recycled: 0, replaced: 0 },
+    ...{ revoked: 4, recycled: 0, replaced: 0 },
   });
+  await sound();
 });
 
-test('when no code is left the rest are revoked all the same, and keep their place', async () => {
+test('with too few free codes nothing is done, and the same key goes on once they are there', async () => {
   const pool = await shop.pool(3);
+  const { programId } = shop;
   const members = [await shop.member(), await shop.member()];
   for (const { id } of members) await shop.claimed(pool.id, { memberId: id });
-  expect(await ofPool(pool.id, { replace: true })).toEqual({
-    ...{ revoked: 2, recycled: 0, replaced: 1 },
-  });
-  const answers = await Promise.all(members.map(({ id }) => shop.claim(pool.id, { memberId: id })));
-  const told = answers.map((answer) => (answer.ok ? 'held' : answer.reason));
-  expect(told.sort()).toEqual(['CLAIM_LIMIT_REACHED', 'held']);
+  const asked = { replace: true, idempotencyKey: unique('key') };
+  await expect(ofPool(pool.id, asked)).rejects.toThrow('needs 1 more free code');
+  // But for the revocation itself, which the first call has begun.
+  const error = await mistake(deps.db, () => ofPool(pool.id, asked));
+  expect(error.code).toBe('CONFLICT');
+  expect(await shop.count(pool.id, 'ALLOCATED')).toBe(2);
+  await pausePool(deps, { programId, poolId: pool.id });
+  await generateCodes(deps, { programId, poolId: pool.id, count: 1 });
+  await resumePool(deps, { programId, poolId: pool.id });
+  expect(await ofPool(pool.id, asked)).toEqual({ revoked: 2, recycled: 0, replaced: 2 });
+  for (const { id } of members)
+    expect(await shop.claimed(pool.id, { memberId: id })).toMatchObject({ alreadyClaimed: true });
+  await sound();
+});
+
+test('a pool that tops itself up makes the fresh codes that are missing, up to its limit', async () => {
+  const pool = await shop.pool(20, { exhaustion: 'TOP_UP', maxCodes: 30 });
+  const members = await manyMembers(deps, { programId: shop.programId, count: 15 });
+  await Promise.all(members.map((memberId) => shop.claimed(pool.id, { memberId })));
+  expect(await ofPool(pool.id, { replace: true })).toMatchObject({ revoked: 15, replaced: 15 });
+  await Promise.all(members.map((memberId) => shop.claimed(pool.id, { memberId })));
+  const again = () => ofPool(pool.id, { replace: true });
+  await expect(again()).rejects.toThrow('needs 15 more free codes');
   await sound();
 });
 
@@ -196,9 +218,7 @@ test('a free code whose text was read is no replacement', async () => {
   await shop.claimed(pool.id, { memberId });
   const free = await deps.db.code.findMany({ where: { programId, status: 'AVAILABLE' } });
   await revealCodes(deps, { programId, codes: free, actor: 'key:a' });
-  expect(await ofPool(pool.id, { replace: true })).toEqual({
-    ...{ revoked: 1, recycled: 0, replaced: 0 },
-  });
+  await expect(ofPool(pool.id, { replace: true })).rejects.toMatchObject({ code: 'CONFLICT' });
 });
 
 test('of a guest, of a member with several, of a fallback pool: the place goes with the code', async () => {
@@ -226,16 +246,20 @@ test('of a guest, of a member with several, of a fallback pool: the place goes w
 });
 
 test.each([pausePool, archivePool])(
-  'what was promised is replaced after %o as well',
+  'after %o nothing is issued, to nobody in place of a code either: it is revoked alone',
   async (stop) => {
-    const pool = await shop.pool(3);
-    const { id: memberId } = await shop.member();
-    const old = await shop.claimed(pool.id, { memberId });
+    const { pool, campaignId, seen } = await aMixedPool();
     await stop(deps, { programId: shop.programId, poolId: pool.id });
-    expect(await ofPool(pool.id, { replace: true })).toMatchObject({ replaced: 1 });
-    const { plaintext } = await shop.claimed(pool.id, { memberId });
-    expect(plaintext).not.toBe(old.plaintext);
-    await shop.redeemed(plaintext, 'order-1');
+    for (const of of [{ poolId: pool.id }, { campaignId: campaignId as CampaignId }]) {
+      const idempotencyKey = unique('key');
+      const asked = () => revoke({ ...of, replace: true, idempotencyKey });
+      const before = await shop.code(seen.code.id);
+      await expect(asked()).rejects.toMatchObject({ code: 'CONFLICT' });
+      expect(await mistake(deps.db, asked)).toMatchObject({ code: 'CONFLICT' });
+      expect(await shop.code(seen.code.id)).toEqual(before);
+    }
+    expect(await ofPool(pool.id)).toMatchObject({ revoked: 4, replaced: 0 });
+    await sound();
   },
 );
 

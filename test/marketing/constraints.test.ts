@@ -54,6 +54,12 @@ beforeAll(async () => {
     job,
     ended,
   });
+  ids.revocation = crypto.randomUUID();
+  await client.query(
+    `INSERT INTO revocations (program_id, id, pool_id, reason, replace, created_at)
+     VALUES ($1, $2, $3, 'x', true, now())`,
+    [programId, ids.revocation, paused.id],
+  );
   await client.query(
     `INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
      VALUES ($1, $2, $3, $4, now())`,
@@ -91,8 +97,14 @@ const violations: Record<string, string[]> = {
   ],
   code_jobs_in_open_pool: [job(`:live, 5, 0, 'RUNNING'`)],
   code_jobs_sealed_before_issue: [set('pools', 'paused', `status = 'ACTIVE'`)],
-  code_jobs_sealed_before_revoke: [
+  code_jobs_sealed_before_use: [
     set('codes', 'hidden', `status = 'REVOKED', revoked_at = now(), revoke_reason = 'x'`),
+    set(
+      'codes',
+      'hidden',
+      `status = 'ALLOCATED', allocated_at = now(), claim_key = '', member_id = :ann,
+        owner_match = 1, revocation_id = :revocation`,
+    ),
   ],
   ownership_conflicts_of_two: [rivalry(':free, :ann, :ann')],
   ownership_conflicts_program_id_code_id_other_id_key: [rivalry(':held, :ann, :bob')],
@@ -110,6 +122,7 @@ const violations: Record<string, string[]> = {
   ],
   campaigns_run_while_issuing: [set('campaigns', 'campaign', 'issued_up_to = id')],
   campaigns_issued_to_all: [set('campaigns', 'campaign', `status = 'FAILED', issued = recipients`)],
+  campaigns_issued_is_all: [set('campaigns', 'campaign', `status = 'ISSUED'`)],
   campaigns_recipients_bounded: [set('campaigns', 'campaign', 'recipients = 1000001')],
   campaign_recipients_one_way: [recipient('NULL, NULL'), recipient(`'both@shop.example', :bob`)],
   campaign_recipients_code_or_refusal: [

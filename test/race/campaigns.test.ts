@@ -1,6 +1,6 @@
 /** Campaigns that are issued while people claim, by several processes, and killed on the way. */
 import { beforeAll, expect, inject, test } from 'vitest';
-import { claimCode } from '../../src/coupons/index.ts';
+import { claimCode, reconcileCodes, revokeCodes } from '../../src/coupons/index.ts';
 import type { CampaignId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
 import {
   addRecipients,
@@ -90,6 +90,32 @@ test('recipients who claim while their campaign is issued by two processes have 
       runCampaign(on.right, going),
     ]);
     expect(answers.filter(({ ok }) => !ok)).toEqual([]);
+    await expectOneEach(id, poolId);
+  }
+});
+
+test('codes are replaced and recycled while their campaign is issued by two processes', async () => {
+  for (let round = rounds(2, 30); round > 0; round--) {
+    const emails = addresses(200);
+    const { id: poolId } = await aPool(on.left, { programId, codes: 400 });
+    const id = await aMailing(poolId, emails);
+    await Promise.all(
+      emails
+        .slice(0, 40)
+        .map((email) => claim(on.left, { programId, poolId, email, actor: 'key:race' })),
+    );
+    const going = { programId, campaignId: id, mayGoOn: () => true };
+    const of = { programId, poolId, reason: 'x', replace: true };
+    await Promise.all([
+      runCampaign(on.left, going),
+      runCampaign(on.right, going),
+      revokeCodes(on.left, { ...of, idempotencyKey: unique('key') }),
+      revokeCodes(on.right, { ...of, idempotencyKey: unique('key') }),
+    ]);
+    expect(await reconcileCodes(on.left, { programId })).toEqual([]);
+    // What was issued and recycled at once is issued anew.
+    await issueCampaign(on.left, { programId, campaignId: id });
+    await runCampaign(on.left, going);
     await expectOneEach(id, poolId);
   }
 });

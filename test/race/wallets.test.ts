@@ -1,16 +1,11 @@
 /** One person by several names, and codes that are taken back while somebody uses them. */
 import { beforeAll, expect, test } from 'vitest';
-import {
-  type Code,
-  revealCodes,
-  revokeCodes,
-  voidRedemption,
-  walletsOf,
-} from '../../src/coupons/index.ts';
-import type { MemberId, PoolId, ProgramId, RedemptionId } from '../../src/kernel/ids.ts';
+import { type Code, revealCodes } from '../../src/coupons/index.ts';
+import type { CampaignId, MemberId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
 import { upsertMember } from '../../src/members/index.ts';
 import { aMember, aPool, aProgram, unique } from '../support/factories.ts';
 import { aCampaign } from '../support/recipients.ts';
+import { revokeAll, revokePage } from '../support/revocations.ts';
 import {
   claim,
   expectSound,
@@ -18,7 +13,6 @@ import {
   newOrHeld,
   overlapping,
   type Processes,
-  redeem,
   tally,
   twoProcesses,
 } from '../support/scenes.ts';
@@ -36,7 +30,7 @@ beforeAll(async () => {
   // A first call takes longer than a test waits for what is to overlap with it.
   await verify(unique('warm'), `${unique('warm')}@example.com`);
   const { poolId } = await aHeld();
-  await revokePool(poolId, true);
+  await revokeAll(on.right, { programId, poolId, replace: true });
 });
 
 const codeOf = (id: string): Promise<Code> =>
@@ -147,32 +141,16 @@ async function anUnseen() {
   const { poolId, byAddress: recipientId } = person;
   const [issued] = await second.claim(programId, [{ poolId, recipientId, actor: null }]);
   const codeId = issued?.codeId as string;
-  await on.left.db.campaignRecipient.updateMany({ where: { id: recipientId }, data: { codeId } });
-  await on.left.db.campaign.updateMany({ where: { poolId }, data: { issued: 1 } });
   return { ...person, codeId };
 }
 
 const revokeCampaign = (campaignId: string) =>
-  revokeCodes(on.right, {
-    ...{ programId, campaignId: campaignId as never, reason: 'x', replace: false },
-    idempotencyKey: unique('key'),
-  });
-
-/** One page of a revocation, in the session's own transaction. */
-async function revokePage(by: Session, of: { campaignId?: string; poolId?: string }) {
-  const id = crypto.randomUUID();
-  await by.query(
-    `INSERT INTO revocations (program_id, id, pool_id, campaign_id, reason, replace, created_at)
-     VALUES ($1, $2, $3, $4, 'x', false, now())`,
-    [programId, id, of.poolId ?? null, of.campaignId ?? null],
-  );
-  await by.query('SELECT revoke_codes($1, $2, 1000)', [programId, id]);
-}
+  revokeAll(on.right, { programId, campaignId: campaignId as CampaignId });
 
 test('recycle, the holder claims the unseen code, commit: AGAIN, then another code', async () => {
   const { poolId, memberId, campaignId, codeId } = await anUnseen();
   await first.begin();
-  await revokePage(first, { campaignId });
+  await revokePage(first, { programId, campaignId });
   expect(await second.claim(programId, [{ poolId, memberId }])).toEqual(again);
   await first.commit();
   expect(await codeOf(codeId)).toMatchObject({ status: 'AVAILABLE', revealedAt: null });
@@ -184,7 +162,7 @@ test('recycle, the holder claims the unseen code, commit: AGAIN, then another co
 test('recycle, the unseen code is issued to the same person again, commit: AGAIN', async () => {
   const { poolId, byMember: recipientId, campaignId } = await anUnseen();
   await first.begin();
-  await revokePage(first, { campaignId });
+  await revokePage(first, { programId, campaignId });
   const item = { poolId, recipientId, actor: null };
   expect(await second.claim(programId, [item])).toEqual(again);
   await first.commit();
@@ -218,7 +196,7 @@ test('recycle, reveal, commit: the text is not given, and nobody has seen it', a
   const { campaignId, codeId } = await anUnseen();
   const looked = await codeOf(codeId);
   await first.begin();
-  await revokePage(first, { campaignId });
+  await revokePage(first, { programId, campaignId });
   const reading = { programId, codes: [looked], actor: 'key:a' } as const;
   const answer = await overlapping(first, () => revealCodes(on.left, reading));
   expect(answer).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
@@ -241,10 +219,7 @@ async function aHeld(codes = 3) {
   };
 }
 
-const revokePool = (poolId: PoolId, replace = false) =>
-  revokeCodes(on.right, {
-    ...{ programId, poolId, reason: 'x', replace, idempotencyKey: unique('key') },
-  });
+const revokePool = (poolId: PoolId) => revokeAll(on.right, { programId, poolId });
 
 test('redeem, revoke, commit: it waits, and leaves the code redeemed', async () => {
   const { poolId, id, hash } = await aHeld();
@@ -258,7 +233,7 @@ test('redeem, revoke, commit: it waits, and leaves the code redeemed', async () 
 test('revoke, redeem, commit: the order is told AGAIN at once, then that it is revoked', async () => {
   const { poolId, hash } = await aHeld();
   await first.begin();
-  await revokePage(first, { poolId });
+  await revokePage(first, { programId, poolId });
   const item = { hash, orderId: unique('order') };
   expect(await second.redeem(programId, [item])).toEqual(again);
   await first.commit();
@@ -285,7 +260,7 @@ test('reserve, revoke, commit: it beats the reservation', async () => {
 test('revoke, reserve, commit: it waits, and is refused', async () => {
   const { poolId, hash } = await aHeld();
   await first.begin();
-  await revokePage(first, { poolId });
+  await revokePage(first, { programId, poolId });
   const answer = overlapping(first, () => reserve(second, { hash, orderId: unique('order') }));
   expect(await answer).toBe('CODE_REVOKED');
 });
@@ -332,67 +307,4 @@ test('claim, revoke the pool, commit: what was claimed meanwhile is revoked with
   const [mine] = await first.claim(programId, [{ poolId, memberId }]);
   expect(await overlapping(first, () => revokePool(poolId))).toMatchObject({ revoked: 3 });
   expect(await codeOf(mine?.codeId as string)).toMatchObject({ status: 'REVOKED', memberId });
-});
-
-test('the last code is being claimed, replace, roll back: it is waited for, and given', async () => {
-  const { poolId, id } = await aHeld(2);
-  const [other] = (await manyMembers(on.left, { programId, count: 1 })) as [MemberId];
-  await first.begin();
-  await first.claim(programId, [{ poolId, memberId: other }]);
-  const replacing = revokePool(poolId, true);
-  await new Promise((resolve) => setTimeout(resolve, 150));
-  await first.rollback();
-  expect(await replacing).toMatchObject({ revoked: 1, replaced: 1 });
-  expect((await codeOf(id)).replacedById).not.toBeNull();
-});
-
-test('the same key ten times at once in two processes: one revocation', async () => {
-  for (let round = rounds(2, 20); round > 0; round--) {
-    const { poolId } = await aHeld(4);
-    const asked = { programId, poolId, reason: 'x', replace: true, idempotencyKey: unique('key') };
-    const answers = await Promise.all(
-      Array.from({ length: 10 }, (_, i) => revokeCodes(on.either(i), asked)),
-    );
-    expect(answers).toEqual(Array(10).fill({ revoked: 1, recycled: 0, replaced: 1 }));
-    expect(await on.left.db.revocation.count({ where: { programId, poolId } })).toBe(1);
-  }
-});
-
-/** Each has one code that counts, whatever became of the ones before. */
-async function expectOneEach(members: MemberId[]) {
-  const wallets = await walletsOf(on.left, { programId, ids: members });
-  const live = wallets.map((wallet) => wallet.filter(({ status }) => status !== 'REVOKED').length);
-  expect(live).toEqual(members.map(() => 1));
-}
-
-test('claims, redemptions, voids and two revocations with replacements at once: one code each', async () => {
-  for (let round = rounds(2, 25); round > 0; round--) {
-    const { id: poolId } = await aPool(on.left, { programId, codes: 200 });
-    const members = await manyMembers(on.left, { programId, count: 60 });
-    const holders = members.slice(0, 30);
-    const ask = (memberId: MemberId, i: number) =>
-      claim(on.either(i), { programId, poolId, memberId, actor: 'key:a' });
-    await Promise.all(holders.map(ask));
-    const spend = async (memberId: MemberId, i: number) => {
-      const held = await ask(memberId, i);
-      if (!held.ok) throw new Error(held.reason);
-      const of = { programId, code: held.plaintext, orderId: unique('order') };
-      const done = await redeem(on.either(i + 1), of);
-      const redemptionId = (done.ok ? done.redemption.id : '') as RedemptionId;
-      if (done.ok && i % 2)
-        await voidRedemption(on.either(i), { programId, redemptionId, reason: 'x' });
-    };
-    const work: (() => Promise<unknown>)[] = [
-      ...members.map((memberId, i) => () => ask(memberId, i)),
-      ...holders.map((memberId, i) => () => spend(memberId, i)),
-      () => revokePool(poolId, true),
-      () => revokePool(poolId, true),
-    ];
-    const shuffled = luck(`replace ${round}`).shuffled(work);
-    await Promise.all(shuffled.map((go) => go()));
-    // What was issued to replace and nobody had seen, the second revocation may have given back.
-    await Promise.all(members.map(ask));
-    await expectOneEach(members);
-  }
-  await expectSound(on.left, programId);
 });

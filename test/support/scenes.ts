@@ -118,7 +118,9 @@ export async function expectSound(deps: Deps, programId: ProgramId): Promise<voi
         SELECT count(*) AS all, count(*) FILTER (WHERE kind = 'CLAIM') AS claims
         FROM code_reveals r WHERE r.program_id = c.program_id AND r.code_id = c.id) r
       WHERE c.program_id = ${programId}::uuid
-        AND (r.claims > 1 OR (c.revealed_at IS NOT NULL) <> (r.all > 0))
+        AND (r.claims > 1 OR (c.revealed_at IS NULL) <> (r.all = 0 AND NOT EXISTS (
+          SELECT FROM events e WHERE e.program_id = c.program_id AND e.type = 'code.reserved'
+            AND e.data->>'codeId' = c.id::text)))
     UNION ALL
     SELECT 'a code and its redemption that disagree', c.id::text FROM codes c
       WHERE c.program_id = ${programId}::uuid AND (c.status = 'REDEEMED')::int <> (

@@ -3,6 +3,8 @@ import { type Guard, type TestOf, withoutLock } from './edits.ts';
 
 const wallets = (title: string): TestOf => ({ file: 'test/race/wallets.test.ts', title });
 
+const revocations = (title: string): TestOf => ({ file: 'test/race/revocations.test.ts', title });
+
 const FIRST_OWNS = wallets(
   'two members verify one address, commit: the first owns, the second is recorded',
 );
@@ -16,7 +18,6 @@ const KNOWN = wallets(
 );
 
 const UNSEEN = { file: 'recycle_codes', replace: /AND c\.revealed_at IS NULL/g, by: '' };
-const NOT_RESERVED = { file: 'recycle_codes', replace: /AND c\.reserved_for IS NULL/g, by: '' };
 const AS_IT_IS = {
   file: 'revoke_codes',
   replace: /AND \(status = 'ALLOCATED'/g,
@@ -67,14 +68,7 @@ export const walletGuards: readonly Guard[] = [
     protects: 'what somebody has seen does not go back: behind the swap stands a trigger',
     edits: [UNSEEN],
     sql: ['DROP TRIGGER codes_lifecycle ON codes'],
-    needs: [SEEN_BY_CLAIM, SEEN_BY_READING],
-  },
-  {
-    name: 'reservation of a recycled code',
-    protects: 'nor does what somebody tries to spend: behind it stands a CHECK',
-    edits: [NOT_RESERVED],
-    sql: ['ALTER TABLE codes DROP CONSTRAINT codes_reserved_while_allocated'],
-    needs: [KNOWN],
+    needs: [SEEN_BY_CLAIM, SEEN_BY_READING, KNOWN],
   },
   {
     name: 'swap of a revoked code',
@@ -104,10 +98,31 @@ export const walletGuards: readonly Guard[] = [
   {
     name: 'wait for the last free codes',
     protects: 'no holder goes without a fresh code while one is only being looked at',
-    edits: [{ file: 'replace_codes', replace: /FOR UPDATE\)/g, by: 'FOR UPDATE SKIP LOCKED)' }],
+    edits: [{ file: 'replace_codes', replace: /FOR UPDATE;/g, by: 'FOR UPDATE SKIP LOCKED;' }],
     needs: [
-      wallets('the last code is being claimed, replace, roll back: it is waited for, and given'),
+      revocations(
+        'the last code is being claimed, replace, roll back: it is waited for, and given',
+      ),
     ],
+  },
+  {
+    name: 'free codes before campaigns',
+    protects: 'who replaces codes and who issues to a campaign never wait for each other',
+    edits: [
+      { file: 'revoke_codes', replace: /PERFORM await_free_codes\([^;]*;/g, by: '' },
+      { file: 'replace_codes', replace: /FOR UPDATE SKIP LOCKED\)/g, by: 'FOR UPDATE)' },
+    ],
+    needs: [
+      revocations(
+        'a free code is had, replace beside what is recycled, then the campaign’s row: no deadlock',
+      ),
+    ],
+  },
+  {
+    name: 'pool lock of a replacement',
+    protects: 'once a pause has answered, nobody is given a fresh code in place of another',
+    edits: withoutLock(4),
+    needs: [revocations('replace, pause, commit: it answers after the replacements are settled')],
   },
   {
     name: 'age of a revoked code',
@@ -125,6 +140,6 @@ export const walletGuards: readonly Guard[] = [
         by: 'AND id = p_revocation',
       },
     ],
-    needs: [wallets('the same key ten times at once in two processes: one revocation')],
+    needs: [revocations('the same key ten times at once in two processes: one revocation')],
   },
 ];
