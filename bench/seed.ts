@@ -134,7 +134,7 @@ export async function haveMembers(
          (program_id, id, external_id, email, email_verified, tier_id, created_at)
        SELECT $1, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'member-' || n,
          'member-' || n || '@example.com', true,
-         (SELECT id FROM tiers WHERE program_id = $1 AND rank = 1), now()
+         (SELECT id FROM tiers WHERE program_id = $1 AND rank = 1), program_now($1)
        FROM generate_series($2::bigint, $3::bigint) n`,
       [programId, of.first + done, of.first + Math.min(of.count, done + CHUNK) - 1],
     );

@@ -1,6 +1,7 @@
--- What an award makes of its member's tier: up to the highest rank that is reached, over several at
--- once. Called when all of the award is written, refunds that were waiting for it included; within
--- the member's lock. Nothing is added up for a member on the last rank.
+-- What an award, a grant or a bonus of the day makes of its member's tier: up to the highest rank
+-- that is reached, over several at once. Called when all of it is written, refunds that were
+-- waiting for an award included; within the member's lock. Nothing is added up for a member on the
+-- last rank.
 CREATE OR REPLACE FUNCTION raise_tier(p_program programs, p_member uuid, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

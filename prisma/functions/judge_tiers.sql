@@ -6,8 +6,8 @@
 --
 -- Without a grace that is the day on which the points fall below what the tier needs when nothing
 -- is bought until then: an award can only put it off, a refund sees to it by itself. In a grace it
--- is that of the next warning or of the end; but while days are made up for, every one of them is
--- looked at, for what was bought on the days after this one has already been awarded.
+-- is that of the next warning or of the end. While days are made up for, it is no later than the
+-- next one with a purchase, which has been awarded already: by it something may be regained.
 DROP FUNCTION IF EXISTS judge_tiers(programs, date, uuid[], timestamptz);
 CREATE FUNCTION judge_tiers(
   p_program programs, p_day date, p_members uuid[], p_now timestamptz)
@@ -26,12 +26,14 @@ BEGIN
     CASE j.verdict WHEN 'DOWN' THEN 'GRACE_OVER' WHEN 'UP' THEN CASE WHEN u.is_stale
       THEN 'LADDER_CHANGED' ELSE 'QUALIFIED' END END::tier_change_reason,
     g.ends_at, w.warns, CASE WHEN g.ends_at IS NOT NULL THEN coalesce(w.warns, m.grace_warned) END,
-    CASE
-      WHEN v_is_late THEN p_day + 1
-      WHEN g.ends_at IS NULL THEN counts_until(e.falls)
-      ELSE p_day + g.days - coalesce((
-        SELECT max(d) FROM unnest(p_program.grace_warning_days) d WHERE d < g.days), 0)
-    END
+    least(
+      CASE WHEN g.ends_at IS NULL THEN counts_until(e.falls)
+        ELSE p_day + g.days - coalesce((
+          SELECT max(d) FROM unnest(p_program.grace_warning_days) d WHERE d < g.days), 0) END,
+      CASE WHEN v_is_late THEN (
+        SELECT min(l.day) FROM ledger_batches l
+        WHERE l.program_id = m.program_id AND l.member_id = m.id AND l.order_id IS NOT NULL
+          AND l.day > p_day) END)
   FROM members m
   JOIN tiers t ON t.program_id = m.program_id AND t.id = m.tier_id
   -- A purchase's day is the one with which the rest falls short when it counts no longer.

@@ -1,6 +1,7 @@
--- Members whose birthday is on this day and who have had no bonus for it this year. Somebody born
--- on 29 February celebrates on the 28th in the years between. A bonus of 0 is none. OFFSET 0, here
--- and below, keeps the question one for each member: as a join it reads every bonus there ever was.
+-- Members whose birthday is on this day and who have had no bonus for it this year: of those who
+-- were there when it began. Somebody born on 29 February celebrates on the 28th in the years
+-- between. A bonus of 0 is none. OFFSET 0, here and below, keeps the question one for each member:
+-- as a join it reads every bonus there ever was.
 CREATE OR REPLACE FUNCTION birthdays_due(p_program uuid, p_day date)
 RETURNS TABLE (member_id uuid, occasion text) LANGUAGE sql STABLE AS $$
   SELECT m.id, to_char(p_day, 'YYYY') FROM members m
@@ -10,31 +11,35 @@ RETURNS TABLE (member_id uuid, occasion text) LANGUAGE sql STABLE AS $$
       to_char(p_day, 'MMDD')::numeric,
       CASE WHEN to_char(p_day, 'MMDD') = '0228' AND to_char(p_day + 1, 'MMDD') <> '0229'
         THEN 229 END])
+    AND m.created_at <= (SELECT day_start(p_program, p_day))
     AND NOT EXISTS (
       SELECT FROM ledger_batches l WHERE l.program_id = p_program AND l.member_id = m.id
         AND l.source = 'BIRTHDAY' AND l.occasion = to_char(p_day, 'YYYY') OFFSET 0)
 $$;
 
 -- Members whose latest purchase lies exactly so many days before this one, and who have had no
--- bonus for that spell: it is known by the day of the purchase. Whoever has bought again, be it
--- since this day, is back already.
+-- bonus for that spell: it is known by the day of the purchase. What was bought, or became known,
+-- after the start of this day changes nothing, so that it does not matter how late the day is
+-- worked.
 CREATE OR REPLACE FUNCTION returns_due(p_program uuid, p_day date)
 RETURNS TABLE (member_id uuid, occasion text) LANGUAGE sql STABLE AS $$
   SELECT DISTINCT l.member_id, l.day::text FROM ledger_batches l
   WHERE l.program_id = p_program AND l.order_id IS NOT NULL
     AND (SELECT reengagement_bonus FROM programs WHERE id = p_program) > 0
     AND l.day = p_day - (SELECT inactive_days FROM programs WHERE id = p_program)
+    AND l.created_at <= (SELECT day_start(p_program, p_day))
     AND NOT EXISTS (
       SELECT FROM ledger_batches later WHERE later.program_id = p_program
         AND later.member_id = l.member_id AND later.day > l.day AND later.order_id IS NOT NULL
-      OFFSET 0)
+        AND later.created_at <= (SELECT day_start(p_program, p_day)) OFFSET 0)
     AND NOT EXISTS (
       SELECT FROM ledger_batches had WHERE had.program_id = p_program
         AND had.member_id = l.member_id AND had.source = 'REENGAGEMENT'
         AND had.occasion = l.day::text OFFSET 0)
 $$;
 
--- Pays these members what the day brings them. Answers how many were paid: none the second time.
+-- Pays these members what the day brings them, and judges their tiers as every award does. Answers
+-- how many were paid: none the second time.
 --
 -- Locks: MEMBER of each, waited for in their order.
 CREATE OR REPLACE FUNCTION pay_bonuses(
@@ -57,6 +62,7 @@ BEGIN
     WHERE p_source = 'REENGAGEMENT' AND member_id = ANY (p_members)
   LOOP
     PERFORM earn_bonus(v_program, v_due.member_id, p_source, v_due.occasion, v_now);
+    PERFORM raise_tier(v_program, v_due.member_id, v_now);
     v_paid := v_paid + 1;
   END LOOP;
   RETURN v_paid;

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
-import { retrying } from '../kernel/db.ts';
+import { ROW_GONE, retrying } from '../kernel/db.ts';
 import type { DueMember, MemberTask } from '../kernel/member-task.ts';
 
 type Members = Parameters<MemberTask['work']>[1];
@@ -13,7 +13,7 @@ const NOBODY = '00000000-0000-0000-0000-000000000000';
  * Locks: MEMBER of a page, in sorted order.
  * Refusals: none.
  * A retry finds the year's bonus paid.
- * Events: points.awarded.
+ * Events: points.awarded, tier.upgraded where a changed ladder gives a higher rank.
  */
 export const birthdayBonusTask: MemberTask = {
   task: 'BIRTHDAY_BONUS',
@@ -32,7 +32,7 @@ export const birthdayBonusTask: MemberTask = {
  * Locks: MEMBER of a page, in sorted order.
  * Refusals: none.
  * A retry finds the spell's bonus paid.
- * Events: points.awarded.
+ * Events: points.awarded, tier.upgraded where a changed ladder gives a higher rank.
  */
 export const reengagementBonusTask: MemberTask = {
   task: 'REENGAGEMENT_BONUS',
@@ -57,6 +57,7 @@ async function pay(
     () => deps.db.$queryRaw<{ paid: number }[]>`
       SELECT pay_bonuses(${programId}::uuid, ${source}::points_source, ${day}::date,
         ${[...memberIds]}::uuid[]) AS paid`,
+    ROW_GONE,
   );
   if (!row) throw new Error('pay_bonuses left a page unanswered');
   return row.paid;

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts';
 import { fingerprint } from '../kernel/crypto.ts';
-import { inTransaction, type Tx } from '../kernel/db.ts';
+import { inTransaction, ROW_GONE, retrying, type Tx } from '../kernel/db.ts';
 import { badInput, notFound } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
 import { type BatchId, newId } from '../kernel/ids.ts';
@@ -16,12 +16,14 @@ type Grant = MemberRef & {
 };
 
 /**
- * Gives points by hand: they enter the award path where the ledger begins, without a cap.
+ * Gives points by hand: they enter the award path where the ledger begins, without a cap. They
+ * count for no tier, but the tier is judged as by every award.
  *
  * Locks: MEMBER.
  * Refusals: none; CONFLICT for a key used otherwise; NOT_FOUND; BAD_USER_INPUT names the field.
  * A retry with the same key returns the first lot.
- * Events: points.awarded.
+ * Events: points.awarded; tier.upgraded, and points.awarded for the bonus of a rank regained, where
+ * a changed ladder gives a higher rank.
  */
 export async function grantPoints(deps: Deps, args: Grant): Promise<LedgerBatch> {
   const { programId, memberId } = args;
@@ -31,7 +33,7 @@ export async function grantPoints(deps: Deps, args: Grant): Promise<LedgerBatch>
   const expiresAt = args.expiresAt ?? null;
   const payload = [memberId, 'MANUAL', String(points)];
   const resultId = newId<BatchId>(deps);
-  return inTransaction(deps, async (tx) => {
+  const grant = async (tx: Tx) => {
     await lockMember(tx, { programId, memberId });
     const id = await once(tx, {
       programId,
@@ -42,7 +44,9 @@ export async function grantPoints(deps: Deps, args: Grant): Promise<LedgerBatch>
       effect: () => earn(tx, { programId, memberId, id: resultId, points, reason, expiresAt }),
     });
     return tx.ledgerBatch.findUniqueOrThrow({ where: { programId_id: { programId, id } } });
-  });
+  };
+  // A rank that was removed meanwhile is not there to move to: judged again, there is another.
+  return retrying(() => inTransaction(deps, grant), ROW_GONE);
 }
 
 /** The program's now; an expiry of its own must leave a lot the time to mature. */
@@ -81,4 +85,7 @@ async function earn(tx: Tx, lot: Lot): Promise<void> {
     SELECT (earn_points(
       p, jsonb_populate_record(NULL::ledger_batches, ${row}::jsonb), ${now})).id::text
     FROM programs p WHERE p.id = ${programId}::uuid`;
+  await tx.$executeRaw`
+    SELECT raise_tier(p, ${memberId}::uuid, ${now}) FROM programs p
+    WHERE p.id = ${programId}::uuid`;
 }

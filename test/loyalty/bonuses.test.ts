@@ -4,7 +4,7 @@ import { birthdayBonusTask, reengagementBonusTask } from '../../src/loyalty/inde
 import { upsertMember } from '../../src/members/index.ts';
 import { testDeps } from '../support/database.ts';
 import { unique } from '../support/factories.ts';
-import { type Ledger, openLedger } from '../support/ledger.ts';
+import { DAY, type Ledger, openLedger } from '../support/ledger.ts';
 import { runTask, whoIsDue } from '../support/member-tasks.ts';
 import { unchanged } from '../support/unchanged.ts';
 
@@ -13,8 +13,12 @@ const NONE = { scanned: 0, changed: 0 };
 const ONE = { scanned: 1, changed: 1 };
 
 const at = (day: string) => new Date(`${day}T08:00:00Z`);
+/** On the eve, for whoever comes on the day itself has had no birthday here. */
 const opened = (day: string, settings = {}) =>
-  openLedger(deps, { clock: at(day), settings: { birthdayBonus: 50, ...settings } });
+  openLedger(deps, {
+    clock: new Date(at(day).getTime() - DAY),
+    settings: { birthdayBonus: 50, ...settings },
+  });
 
 async function born({ programId }: Ledger, birthday: string): Promise<MemberId> {
   const input = { externalId: unique('born'), birthday };
@@ -76,6 +80,17 @@ describe('the birthday bonus', () => {
     await own.tick(at('2022-06-16'));
     expect(await run(own, '2022-06-16')).toEqual(ONE);
     expect((await lotsOf(own, 'BIRTHDAY')).map(([, , year]) => year)).toEqual(['2021', '2022']);
+  });
+
+  test('is for those who were there when the day began, however late it is worked', async () => {
+    const own = await opened('2021-06-15');
+    await own.tick(new Date('2021-06-15T00:00:00Z'));
+    const member = await born(own, '1990-06-15');
+    await own.tick(new Date('2021-06-15T00:00:00.001Z'));
+    await born(own, '1990-06-15');
+    await own.tick(at('2021-06-17'));
+    expect(await run(own, '2021-06-15')).toEqual(ONE);
+    expect(await lotsOf(own, 'BIRTHDAY')).toEqual([[member, 50, '2021']]);
   });
 
   test('of nothing is due to nobody', async () => {
@@ -153,12 +168,25 @@ describe('the re-engagement bonus', () => {
     expect(spells).toEqual(['2021-01-01', '2021-02-11']);
   });
 
-  test('is not for those who have come back, even since the day that is worked', async () => {
+  test('is for those who come back after the start of the day, and not for those before', async () => {
     const own = await opened();
-    const member = await own.member();
-    await own.lot(member, 100);
+    const [late, early] = [await own.member(), await own.member()];
+    for (const member of [late, early]) await own.lot(member, 100);
+    await own.tick(new Date('2021-01-31T00:00:00Z'));
+    await own.lot(early, 100);
+    await own.tick(new Date('2021-01-31T00:00:00.001Z'));
+    await own.lot(late, 100);
     await own.tick(at('2021-02-02'));
-    await own.lot(member, 100);
+    await own.lot(late, 100, { occurredAt: at('2021-01-20') });
+    expect(await run(own, '2021-01-31')).toEqual(ONE);
+    expect(await lotsOf(own, 'REENGAGEMENT')).toEqual([[late, 25, '2021-01-01']]);
+    expect(await run(own, '2021-03-02')).toEqual({ scanned: 2, changed: 2 });
+  });
+
+  test('is not for a purchase of the past that came after the day', async () => {
+    const own = await opened();
+    await own.tick(at('2021-02-02'));
+    await own.lot(await own.member(), 100, { occurredAt: at('2021-01-01') });
     expect(await run(own, '2021-01-31')).toEqual(NONE);
   });
 

@@ -1,9 +1,9 @@
 /** A changed ladder surprises nobody: it takes effect at the next award or the next evaluation. */
 import { describe, expect, test } from 'vitest';
-import { evaluateTiersTask } from '../../src/loyalty/index.ts';
+import { birthdayBonusTask, evaluateTiersTask } from '../../src/loyalty/index.ts';
 import { setTiers } from '../../src/programs/index.ts';
 import { testDeps } from '../support/database.ts';
-import { whoIsDue } from '../support/member-tasks.ts';
+import { runTask, whoIsDue } from '../support/member-tasks.ts';
 import { ladder, openTiers, RUNGS, type Rungs } from '../support/tiers.ts';
 import { unchanged } from '../support/unchanged.ts';
 
@@ -54,11 +54,28 @@ test('the next award moves up, even one that earns nothing', async () => {
   expect((await own.history(member)).slice(1)).toEqual(['QUALIFIED 2-3 2021-01-02']);
 });
 
-test('a grant, a spend and a refund move nobody', async () => {
+test('a spend and a refund move nobody; a grant judges by purchases alone', async () => {
   const { own, member } = await after(EASIER);
-  await own.grant(member, 1_000);
   await own.refund(await own.spent(member, 10), 10);
   expect(await own.rank(member)).toBe(2);
+  const { id } = await own.grant(member, 1_000, { key: 'once' });
+  expect((await own.history(member)).slice(1)).toEqual(['QUALIFIED 2-3 2021-01-02']);
+  await own.setLadder(RUNGS.map(([points]) => [points / 2, 0] as const));
+  expect((await own.grant(member, 1_000, { key: 'once' })).id).toBe(id);
+  expect(await own.rank(member)).toBe(3);
+});
+
+test('a bonus of the day moves up as an award does', async () => {
+  const { own, member } = await after(EASIER);
+  await own.set({ birthdayBonus: 5 });
+  await deps.db.member.updateMany({
+    where: { id: member },
+    data: { birthday: new Date('1990-01-03') },
+  });
+  const { programId } = own;
+  await runTask(deps, birthdayBonusTask, { programId, day: '2021-01-03' });
+  expect((await own.history(member)).slice(1)).toEqual(['QUALIFIED 2-3 2021-01-02']);
+  expect(await own.differences()).toEqual([]);
 });
 
 test('a harder one begins a grace, and nobody falls before that is over', async () => {

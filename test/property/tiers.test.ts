@@ -10,7 +10,6 @@ import { testDeps } from '../support/database.ts';
 import { unique } from '../support/factories.ts';
 import { DAY, HOUR, type Ledger, openLedger } from '../support/ledger.ts';
 import { localDays } from '../support/local-days.ts';
-import { Oracle } from '../support/oracle.ts';
 import { type Rung, TiersOracle, type TierTerms } from '../support/tiers-oracle.ts';
 import { rounds, seed } from '../support/torture.ts';
 
@@ -64,13 +63,6 @@ type Wanted = typeof world extends fc.Arbitrary<infer T> ? T : never;
 
 const BIRTHDAYS = ['2000-02-29', '1990-04-01', null];
 
-/** A grant counts for no tier, so it is no occasion to judge one: not even by a new ladder. */
-class Judged extends TiersOracle {
-  override grant(ask: Parameters<Oracle['grant']>[0]) {
-    return Oracle.prototype.grant.call(this, ask);
-  }
-}
-
 type World = { ledger: Ledger; people: { id: MemberId; oracle: TiersOracle }[] };
 
 async function aWorld({ timeZone, start, ...terms }: Wanted): Promise<World & { names: string[] }> {
@@ -87,7 +79,7 @@ async function aWorld({ timeZone, start, ...terms }: Wanted): Promise<World & { 
     const externalId = names[index] as string;
     const { programId } = ledger;
     const { id } = await upsertMember(deps, { programId, input: { externalId, birthday } });
-    const oracle = new Judged({
+    const oracle = new TiersOracle({
       ...{ now, days, holders: [{ id: externalId, multiplier: 10_000, debt: 0 }] },
       terms: {
         ...{ minAmount: 0, rate: 100_000_000, digits: 2, cap: 500, expiryMonths: 3 },

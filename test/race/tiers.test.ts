@@ -203,3 +203,20 @@ test('a rank is removed while an award reaches it: the award reaches what is lef
   expect(await own.rank(member)).toBe(3);
   await soundly();
 });
+
+test('a rank is removed while a grant reaches it: the grant reaches what is left', async () => {
+  const { programId } = own;
+  await own.lot(member, 300);
+  await own.setLadder([
+    [0, 0],
+    [100, 80],
+    [150, 80],
+    [200, 80],
+  ]);
+  await first.begin();
+  await first.query('DELETE FROM tiers WHERE program_id = $1 AND rank = 4', [programId]);
+  const told = await overlapping(first, () => own.grant(member, 1));
+  expect(told).toMatchObject({ points: 1n });
+  expect(await own.rank(member)).toBe(3);
+  await soundly();
+});

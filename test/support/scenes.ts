@@ -14,6 +14,7 @@ import {
 } from '../../src/coupons/index.ts';
 import { type Deps, openDeps } from '../../src/deps.ts';
 import { type MemberId, newIds, type ProgramId } from '../../src/kernel/ids.ts';
+import { programNow } from '../../src/programs/index.ts';
 import { testDatabase, testDeps } from './database.ts';
 import { aPool, unique } from './factories.ts';
 import { hashOf } from './sessions.ts';
@@ -36,7 +37,12 @@ export async function manyMembers(
   const { programId, count } = of;
   const tier = await deps.db.tier.findFirstOrThrow({ where: { programId, rank: 1 } });
   const ids = newIds<MemberId>(deps, count);
-  const common = { programId, tierId: tier.id, emailVerified: false, createdAt: deps.clock.now() };
+  const common = {
+    programId,
+    tierId: tier.id,
+    emailVerified: false,
+    createdAt: await programNow(deps, { programId }),
+  };
   const data = ids.map((id) => ({ id, externalId: unique('many'), ...common }));
   await deps.db.member.createMany({ data });
   return ids;

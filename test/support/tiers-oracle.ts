@@ -160,6 +160,7 @@ export class TiersOracle extends Oracle {
     if (congratulated.includes(year)) return;
     congratulated.push(year);
     this.bonus(member, { source: 'BIRTHDAY', points: this.tiers.birthdayBonus });
+    this.judge(member);
   }
 
   /** Once a spell, which begins with the latest purchase. */
@@ -172,5 +173,6 @@ export class TiersOracle extends Oracle {
     if (this.days.plusDays(latest, this.tiers.inactiveDays) !== day) return;
     standing.missedSince = latest;
     this.bonus(member, { source: 'REENGAGEMENT', points: this.tiers.reengagementBonus });
+    this.judge(member);
   }
 }
