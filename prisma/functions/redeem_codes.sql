@@ -24,7 +24,7 @@ BEGIN
       -- The first row that was locked gave this transaction its number, by which its events are
       -- read. A code that a later transaction has changed since comes back with the next one.
       SELECT FROM codes c
-      WHERE c.program_id = p_program AND c.id = i.code_id AND age(c.xmin) < 0)), v_now);
+      WHERE c.program_id = p_program AND c.id = i.code_id AND began_later(c.xmin))), v_now);
 
   UPDATE codes c SET status = 'REDEEMED', redeemed_at = v_now,
     reserved_for = NULL, reserved_until = NULL

@@ -46,7 +46,7 @@ BEGIN
   -- The revocation's row gave this transaction its number, by which its events are read. Where a
   -- later transaction has told something of a code meanwhile, the page is done anew.
   IF EXISTS (SELECT FROM codes c
-    WHERE c.program_id = p_program AND c.id = ANY (v_codes) AND age(c.xmin) < 0) THEN
+    WHERE c.program_id = p_program AND c.id = ANY (v_codes) AND began_later(c.xmin)) THEN
     RAISE EXCEPTION 'a code was changed by a later transaction' USING ERRCODE = '40001';
   END IF;
 

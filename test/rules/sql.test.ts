@@ -94,3 +94,27 @@ test('what the engine keeps as an address the database agrees to be in lower cas
     SELECT letter FROM unnest(${letters}::text[]) letter WHERE letter <> lower(btrim(letter))`;
   expect(rows).toEqual([]);
 });
+
+const half = 2n ** 31n;
+const whole = 2n ** 32n;
+
+test.each([
+  ['mine', 1_000n, 1_000n, 1_010n, false],
+  ['the one before it', 1_000n, 999n, 1_010n, false],
+  ['the next', 1_000n, 1_001n, 1_010n, true],
+  ['the last that the snapshot knows', 1_000n, 1_009n, 1_010n, true],
+  ['half of all numbers less one before it', half + 1_000n, 1_001n, half + 1_010n, false],
+  ['half of all numbers before it', half + 1_000n, 1_000n, half + 1_010n, false],
+  ['half of all numbers and one before it', half + 1_000n, 999n, half + 1_010n, false],
+  ['nearly all numbers before it', whole + 1_000n, 1_010n, whole + 1_010n, false],
+  ['the last before the numbers begin again', whole + 5n, whole - 1n, whole + 6n, false],
+  ['a later one, beyond that place', whole - 1n, whole + 5n, whole + 6n, true],
+  ['a much later one', 7n * whole, 7n * whole + half + 9n, 7n * whole + half + 10n, true],
+])(
+  'of a row’s writers %s is told from those that began later',
+  async (...[, mine, writer, next, later]) => {
+    const rows = await db.$queryRaw`
+    SELECT began_later(${writer % whole}::bigint, ${mine}::bigint, ${next}::bigint) AS later`;
+    expect(rows).toEqual([{ later }]);
+  },
+);

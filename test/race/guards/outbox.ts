@@ -65,7 +65,7 @@ export const outboxGuards: readonly Guard[] = [
   {
     name: 'age of a code',
     protects: 'a redemption is not told under an earlier number than what it saw',
-    edits: [{ file: 'redeem_codes', replace: /age\(c\.xmin\) < 0/g, by: 'false' }],
+    edits: [{ file: 'redeem_codes', replace: /began_later\(c\.xmin\)/g, by: 'false' }],
     needs: [
       outbox(
         'a batch of redemptions has begun, a code is claimed, redeem: told AGAIN, and in order',
