@@ -61,7 +61,7 @@ async function speak(deps: Deps, of: { ground: Ground; model: Model | undefined 
 
 async function askAndJudge(deps: Deps, { ground, model }: Asking): Promise<Spoken> {
   const { limits } = ground;
-  const messages = promptOf(ground.program, limits);
+  const messages = promptOf(limits);
   const heard = await askModel(model, { messages, signal: model.patience });
   const judged = 'content' in heard ? judge(heard.content, limits, model) : undefined;
   if (judged) return { source: 'MODEL', reason: unlike(judged), proposals: judged.proposals };

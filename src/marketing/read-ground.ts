@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts';
 import { unavailable } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
-import { getProgram, type Program } from '../programs/index.ts';
+import { getProgram } from '../programs/index.ts';
 import { type Limits, termsOf } from './advisor/limits.ts';
 import { within } from './advisor/within.ts';
 import { factsInTime } from './kept-facts.ts';
@@ -13,7 +13,6 @@ import type { Facts } from './types.ts';
 type Of = { programId: ProgramId; ms: number };
 
 export type Ground = {
-  program: Program;
   limits: Limits;
   /** How good the facts are: read now, the last ones that were, or none at all. */
   facts: 'FRESH' | 'OLDER' | 'NONE';
@@ -32,12 +31,10 @@ export async function readGround(deps: Deps, { programId, ms }: Of): Promise<Gro
     factsInTime(deps, { programId, ms }),
   ]);
   if (!read) throw unavailable('the database is busy: ask again');
-  const [program, { now, usualEnd, money }] = read;
+  const [{ maxDiscountRate }, { now, usualEnd, money }] = read;
   const facts = last ?? noFacts(now);
   const run = termsOf(terms ?? openIn(facts, now));
-  const { maxDiscountRate } = program;
   return {
-    program,
     limits: { facts, run, now, usualEnd, money, maxDiscountRate },
     facts: isLate ? (last ? 'OLDER' : 'NONE') : 'FRESH',
   };

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { type Claimed, type Refused, revokeCode, voidRedemption } from '../../src/coupons/index.ts';
-import type { CodeId, PoolId, RedemptionId } from '../../src/kernel/ids.ts';
+import type { CodeId, MemberId, PoolId, RedemptionId } from '../../src/kernel/ids.ts';
 import { awardPoints, reverseAward } from '../../src/loyalty/index.ts';
+import { couponAdvisor } from '../../src/marketing/index.ts';
 import { couponFacts } from '../../src/marketing/kept-facts.ts';
 import { advanceClock, setTiers } from '../../src/programs/index.ts';
 import { testDeps } from '../support/database.ts';
@@ -191,6 +192,57 @@ test('segments have names of their own, in plain text, whatever the tiers are ca
     'Tier 2 Gold, never bought',
     'Tier 1 Gold, never bought',
   ]);
+});
+
+/** On each tier one member of each recency and spending, and one who never bought. */
+async function aCrowd() {
+  const shop = await openShop(deps);
+  const { programId } = shop;
+  const tiers = await deps.db.tier.findMany({ where: { programId }, orderBy: { rank: 'asc' } });
+  const member = async (tierId: string) => {
+    const { id } = await shop.member();
+    await deps.db.member.updateMany({ where: { programId, id }, data: { tierId } });
+    return id as MemberId;
+  };
+  const buy = async (memberId: MemberId, orderId: string) => {
+    const award = { programId, memberId, amount: 100, orderId, generation: 1 };
+    const done = await awardPoints(deps, { ...award, source: 'SHOPIFY' });
+    if (!done.ok) throw new Error(done.reason);
+  };
+  for (const daysAgo of [200, 100, 0]) {
+    await advanceClock(deps, { programId, to: after((200 - daysAgo) * DAY) });
+    // Of the average purchase: once, three times and six times as much.
+    for (const { id, rank } of tiers)
+      for (const orders of [1, 3, 6]) {
+        const memberId = await member(id);
+        const names = Array.from({ length: orders }, (_, i) => `${daysAgo} ${rank} ${orders} ${i}`);
+        await Promise.all(names.map((orderId) => buy(memberId, orderId)));
+      }
+  }
+  for (const { id } of tiers) await member(id);
+  return programId;
+}
+
+test('of more than thirty audiences, the largest of each recency and spending are shown', async () => {
+  const programId = await aCrowd();
+  const { segments } = await couponFacts(deps, { programId });
+  expect(segments).toHaveLength(31);
+  const kinds = new Set(segments.slice(1).map(({ recency, spending }) => `${recency} ${spending}`));
+  expect(kinds.size).toBe(10);
+  const revenues = segments.slice(1).map(({ revenue }) => revenue);
+  expect(revenues).toEqual(revenues.toSorted((a, b) => b - a));
+  const { suggestions } = await couponAdvisor(deps, { programId });
+  expect(suggestions.map(({ title }) => title)).toContain('Bring members to their first order');
+  // Alike in all but their tier, recency and spending: in one order, the higher tier first.
+  const bySpending = (of: string) =>
+    segments.filter(({ spending }) => spending === of).map(({ name }) => name);
+  expect(bySpending('HIGH').slice(0, 4)).toEqual([
+    'VIP, active, high spend',
+    'VIP, lapsed, high spend',
+    'VIP, lapsing, high spend',
+    'Gold, active, high spend',
+  ]);
+  expect(bySpending('HIGH')).toHaveLength(12);
 });
 
 test('an empty program has facts too: everyone, who is nobody', async () => {

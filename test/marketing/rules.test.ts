@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { judge } from '../../src/marketing/advisor/answer.ts';
 import { isRun, type Limits, termsOf } from '../../src/marketing/advisor/limits.ts';
+import { promptOf } from '../../src/marketing/advisor/prompt.ts';
 import { applyRules } from '../../src/marketing/advisor/rules.ts';
 import type { Facts, PoolFacts, SegmentFacts } from '../../src/marketing/index.ts';
 import { problemsOf } from '../support/advice.ts';
@@ -119,6 +120,29 @@ test('the last offer asks for a larger order until no pool makes it', () => {
   const pools = [0, 100, 200].map((minOrderAmount) => pool({ minOrderAmount }));
   const [offer] = applyRules(limits({ facts: facts({ pools }) }));
   expect(offer?.draft).toMatchObject({ discountValue: 1_000, minOrderAmount: 300 });
+});
+
+test('a model is told of each kind of audience, too, however many there are', () => {
+  const kinds = ['ACTIVE', 'LAPSING', 'LAPSED'].flatMap((recency) =>
+    ['LOW', 'MEDIUM', 'HIGH'].map((spending) => ({ recency, spending })),
+  );
+  const never = { recency: 'NEVER', spending: null };
+  const crowd = [3, 2, 1].flatMap((tier) =>
+    [...kinds, never].map((of) => ({
+      ...segment(of as Partial<SegmentFacts>),
+      name: `${tier} ${of.recency} ${of.spending}`,
+      members: 5,
+      revenue: of.spending === null ? 0 : tier * 1_000,
+    })),
+  );
+  const segments = [segment({ members: 150 }), ...crowd.sort((a, b) => b.revenue - a.revenue)];
+  const [, user] = promptOf(limits({ facts: facts({ segments }) }));
+  const told = JSON.parse(user?.content.slice(7, -8) as string).segments;
+  const names = told.map(({ name }: { name: string }) => name);
+  const first = crowd.filter(({ name }) => name.startsWith('3')).map(({ name }) => name);
+  expect(names).toHaveLength(13);
+  expect(first).toHaveLength(10);
+  expect(names).toEqual(expect.arrayContaining(['Everyone', ...first]));
 });
 
 const money = fc.oneof(fc.nat(), fc.maxSafeNat());

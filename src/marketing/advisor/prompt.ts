@@ -1,18 +1,16 @@
-import type { Program } from '../../programs/index.ts';
-import type { PoolFacts, SegmentFacts } from '../types.ts';
+import type { Facts, PoolFacts, SegmentFacts } from '../types.ts';
 import { MAX_SUGGESTIONS } from './answer.ts';
 import type { Limits } from './limits.ts';
-import { plainText } from './plain-text.ts';
 import { PERIOD_DAYS } from './quadrants.ts';
+import { EVERYONE, ofEachKind } from './segments.ts';
 
 export type Message = { role: 'system' | 'user'; content: string };
 
 /** With both, a prompt has about 3,000 tokens at most, whatever the size of the program. */
 const MOST_POOLS = 20;
 const MOST_SEGMENTS = 13;
-const MAX_NAME = 60;
 /** What fewer people have done is what somebody has done: it stays here. */
-const FEWEST_MEMBERS = 5;
+const FEWEST = 5;
 
 const TASK = `You advise a merchant on coupon offers. Propose 1 to ${MAX_SUGGESTIONS} offers that
 fill gaps: offers that none of the pools makes yet, each for one of the segments.
@@ -30,25 +28,26 @@ Answer with one JSON object and nothing else:
 - title, rationale and name: no rate and no amount of money but those of the draft itself.
 - segment: the name of one of the segments, exactly as it is written in the data.
 - discountValue: for PERCENT basis points (1000 is 10 %), at most maxDiscountRate; for AMOUNT minor
-  units of the currency, at most that share of averageOrder; for GIFT 0.
+  units of the currency, at most that share of averageOrder (null: propose none); for GIFT 0.
 - maxDiscount and minOrderAmount: minor units. endsAt: after now, within a year, ISO 8601 in UTC.
 - perMemberLimit: 1 to 10. suggestedCount: how many codes, at most the members of the segment.`;
 
 /**
- * Sums and names, and nothing that stands for a person or a code. Names are cut, cleaned and quoted
- * as JSON; no text in them can look like the end of the data.
+ * Sums, and nothing that stands for a person or a code: of pools not even their names, which a
+ * model does not need to see a gap. Tiers' names are cut, cleaned and quoted as JSON; no text in
+ * them can look like the end of the data.
  */
-export function promptOf(program: Program, limits: Limits): Message[] {
+export function promptOf(limits: Limits): Message[] {
   const { facts } = limits;
-  const telling = facts.segments.filter(({ members }, i) => i === 0 || members >= FEWEST_MEMBERS);
+  const telling = facts.segments.filter(({ members }, i) => i === 0 || members >= FEWEST);
   const data = {
-    currency: program.currency,
+    currency: limits.money.currency,
     now: limits.now.toISOString(),
     maxDiscountRate: limits.maxDiscountRate,
-    averageOrder: facts.averageOrder,
+    averageOrder: averageOf(facts),
     quadrantCuts: facts.cuts,
     pools: facts.pools.slice(0, MOST_POOLS).map(toldPool),
-    segments: telling.slice(0, MOST_SEGMENTS).map(toldSegment),
+    segments: ofEachKind(telling, MOST_SEGMENTS).map(toldSegment),
   };
   return [
     { role: 'system', content: TASK },
@@ -56,21 +55,37 @@ export function promptOf(program: Program, limits: Limits): Message[] {
   ];
 }
 
+/** Null also where it would be the average of a few: of one order it is that order. */
+function averageOf({ averageOrder, pools, segments }: Facts): number | null {
+  const redeemed = pools.reduce((sum, pool) => sum + pool.redeemed, 0);
+  const buyers = segments.filter(({ spending }) => spending !== null);
+  const bought = buyers.reduce((sum, { members }) => sum + members, 0);
+  return [redeemed, bought].some((count) => count > 0 && count < FEWEST) ? null : averageOrder;
+}
+
 const toldPool = (pool: PoolFacts) => ({
-  name: plainText(pool.name, MAX_NAME),
   status: pool.status,
   discountKind: pool.discountKind,
   discountValue: pool.discountValue,
   minOrderAmount: pool.minOrderAmount,
   endsAt: pool.endsAt?.toISOString() ?? null,
-  issued: pool.issued,
-  redeemed: pool.redeemed,
-  redemptionRate: pool.redemptionRate,
-  discountGiven: pool.discountGiven,
-  orderRevenue: pool.orderRevenue,
-  marginImpact: pool.marginImpact,
-  [`growthOver${PERIOD_DAYS}Days`]: pool.growth,
-  quadrant: pool.quadrant,
+  ...(pool.issued >= FEWEST && {
+    issued: pool.issued,
+    redeemed: pool.redeemed,
+    redemptionRate: pool.redemptionRate,
+    [`growthOver${PERIOD_DAYS}Days`]: pool.growth,
+    quadrant: pool.quadrant,
+  }),
+  ...(pool.redeemed >= FEWEST && {
+    discountGiven: pool.discountGiven,
+    orderRevenue: pool.orderRevenue,
+    marginImpact: pool.marginImpact,
+  }),
 });
 
-const toldSegment = ({ name, members, revenue }: SegmentFacts) => ({ name, members, revenue });
+/** The revenue of everyone, less that of all who are told, would be that of those who are not. */
+const toldSegment = ({ name, members, revenue }: SegmentFacts) => ({
+  name,
+  members,
+  ...(name !== EVERYONE && { revenue }),
+});

@@ -53,6 +53,20 @@ function boundsOf(row: SegmentRow, of: { inactiveDays: number; average: number }
   return { ...NO_BOUNDS, ...days, ...(row.spending && spent[row.spending]) };
 }
 
+/**
+ * So many of a sorted list, in its order: the first of each recency and spending, then whoever
+ * comes next. By revenue alone those who never bought would be cut off first, and they are a gap.
+ */
+export function ofEachKind<T extends Pick<SegmentRow, 'spending'> & { recency: Recency | null }>(
+  sorted: readonly T[],
+  most: number,
+): T[] {
+  const kinds = new Map(sorted.toReversed().map((one) => [`${one.recency} ${one.spending}`, one]));
+  const firsts = sorted.filter((one) => kinds.get(`${one.recency} ${one.spending}`) === one);
+  const chosen = new Set([...new Set([...firsts, ...sorted])].slice(0, most));
+  return sorted.filter((one) => chosen.has(one));
+}
+
 /** The rows as they are shown, everyone first; `most` of the others. */
 export function segmentsOf(
   rows: readonly SegmentRow[],
@@ -60,7 +74,7 @@ export function segmentsOf(
 ): SegmentFacts[] {
   const labels = tierLabels(of.tiers);
   const average = Number(rows[0]?.averageOrder ?? 0);
-  const shown = rows.slice(0, of.most).map((row) => ({
+  const shown = ofEachKind(rows, of.most).map((row) => ({
     name: [labels.get(row.tierId), RECENCY[row.recency], row.spending && SPENDING[row.spending]]
       .filter(Boolean)
       .join(', '),
