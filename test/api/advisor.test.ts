@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
-import { advanceClock } from '../../src/programs/index.ts';
+import { couponAdvisor } from '../../src/marketing/index.ts';
+import { advanceClock, updateProgram } from '../../src/programs/index.ts';
 import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
 import { aProgram } from '../support/factories.ts';
 import { suggestion, withModel } from '../support/model-scene.ts';
 import { aModelServer, says } from '../support/model-server.ts';
+import { openShop } from '../support/shop.ts';
 import { snapshot } from '../support/snapshot.ts';
 import { aKey, aWorld } from '../support/world.ts';
 
@@ -120,6 +122,33 @@ test('a suggestion is gone when its offer would have ended', async () => {
   expect((await api.query(key, ADOPT, { id })).status).toBe(200);
   await advanceClock(deps, { programId: other, to: end });
   expect((await api.query(key, ADOPT, { id })).status).toBe(404);
+});
+
+test('a suggestion above a rate that was lowered meanwhile cannot be adopted', async () => {
+  const { programId: other, secretKey: key } = await aProgram(deps);
+  const server = await aModelServer();
+  const talking = withModel(deps, server);
+  const said = [
+    { discountValue: 2_000 },
+    { discountKind: 'AMOUNT', discountValue: 500, minOrderAmount: 2_500 },
+    { discountKind: 'GIFT', discountValue: 0 },
+  ];
+  server.answers(says({ suggestions: said.map((draft) => suggestion(draft)) }));
+  const shop = await openShop(deps, { programId: other });
+  const pool = await shop.pool(1);
+  const { plaintext } = await shop.claimed(pool.id, { email: 'a@x.example' });
+  await shop.redeemed(plaintext, 'o-1', { orderAmount: 4_000 });
+  const { suggestions } = await couponAdvisor(talking, { programId: other });
+  const adopted = async (maxDiscountRate: number) => {
+    await updateProgram(deps, { programId: other, settings: { maxDiscountRate } });
+    const answers = await Promise.all(suggestions.map(({ id }) => api.query(key, ADOPT, { id })));
+    return answers.map(({ status, body }) => (status === 409 ? body.errors?.[0]?.message : status));
+  };
+  const lowered = 'maxDiscountRate was lowered below this offer: ask the advisor anew';
+  expect(await adopted(2_000)).toEqual([200, 200, 200]);
+  expect(await adopted(1_999)).toEqual([lowered, lowered, 200]);
+  expect(await adopted(0)).toEqual([lowered, lowered, 200]);
+  expect(await adopted(2_000)).toEqual([200, 200, 200]);
 });
 
 test('the model speaks through the API, and its words are told', async () => {

@@ -119,8 +119,8 @@ const REFUSED = 'The language model answered with an error.';
 test.each([
   [500, 3],
   [429, 3],
-  [400, 2],
-  [422, 2],
+  [400, 3],
+  [422, 3],
   [401, 1],
   [404, 1],
 ])('status %i: the rules speak, after %i questions', async (status, count) => {
@@ -155,17 +155,26 @@ test('a server that hangs up is asked again, and again', async () => {
   expect(server.asked.length - before).toBe(3);
 });
 
-test('a server that knows no structured output is asked in a plainer form', async () => {
-  const { source } = await answered((response, asked) =>
-    'response_format' in JSON.parse(asked.body)
-      ? json('{"error": {"message": "unknown field"}}', 400)(response, asked)
-      : says({ suggestions: [suggestion()] })(response, asked),
-  );
-  expect(source).toBe('MODEL');
-  expect(JSON.parse(server.asked.at(-1)?.body as string)).toMatchObject({
-    model: 'small',
-    max_completion_tokens: 2_000,
+const BASE = ['model', 'messages'];
+
+test.each([
+  [['max_tokens', 'response_format'], 1],
+  [['max_tokens'], 2],
+  [['max_completion_tokens'], 3],
+])('a server that knows no more than %j is asked so that it understands', async (known, count) => {
+  const before = server.asked.length;
+  const { source } = await answered((response, asked) => {
+    const fields = Object.keys(JSON.parse(asked.body));
+    const isKnown = fields.every((field) => [...BASE, ...known].includes(field));
+    const answer = isKnown
+      ? says({ suggestions: [suggestion()] })
+      : json('{"error": {"message": "unknown field"}}', 400);
+    answer(response, asked);
   });
+  expect(source).toBe('MODEL');
+  expect(server.asked.length - before).toBe(count);
+  const body = JSON.parse(server.asked.at(-1)?.body as string);
+  expect(body.max_tokens ?? body.max_completion_tokens).toBe(2_000);
 });
 
 test.each([301, 302, 307, 308])('a redirect (%i) is not followed', async (status) => {

@@ -122,6 +122,30 @@ test('the last offer asks for a larger order until no pool makes it', () => {
   expect(offer?.draft).toMatchObject({ discountValue: 1_000, minOrderAmount: 300 });
 });
 
+test('the last offer stays within ten average orders: then the rate falls, then it is a gift', () => {
+  const last = (pools: PoolFacts[], of: { averageOrder: number; maxDiscountRate?: number }) => {
+    const { averageOrder, ...rest } = of;
+    const offers = applyRules(limits({ ...rest, facts: facts({ pools, averageOrder }) }));
+    const { discountKind, discountValue, minOrderAmount } = offers.at(-1)?.draft ?? {};
+    return [discountKind, discountValue, minOrderAmount];
+  };
+  const upTo = (most: number, of: Partial<PoolFacts> = {}) =>
+    Array.from({ length: most / 100 + 1 }, (_, i) => pool({ ...of, minOrderAmount: i * 100 }));
+  expect(last(upTo(400), { averageOrder: 50 })).toEqual(['PERCENT', 1_000, 500]);
+  expect(last(upTo(500), { averageOrder: 50 })).toEqual(['PERCENT', 950, 0]);
+  const hundred = { averageOrder: 10, maxDiscountRate: 300 };
+  const run = upTo(100, { discountValue: 100 });
+  expect(last(run, hundred)).toEqual(['GIFT', 0, 0]);
+  const gifts = upTo(100, { discountKind: 'GIFT', discountValue: 0 });
+  expect(last([...run, ...gifts], hundred)).toEqual(['PERCENT', 100, 1]);
+  // With an average order of a cent there are eleven gifts, and pools make all of them.
+  const cents = Array.from({ length: 11 }, (_, minOrderAmount) =>
+    pool({ discountKind: 'GIFT', discountValue: 0, minOrderAmount }),
+  );
+  expect(last(cents.slice(1), { averageOrder: 1, maxDiscountRate: 0 })).toEqual(['GIFT', 0, 0]);
+  expect(last(cents, { averageOrder: 1, maxDiscountRate: 0 })).toEqual(['GIFT', 0, 0]);
+});
+
 test('a model is told of each kind of audience, too, however many there are', () => {
   const kinds = ['ACTIVE', 'LAPSING', 'LAPSED'].flatMap((recency) =>
     ['LOW', 'MEDIUM', 'HIGH'].map((spending) => ({ recency, spending })),

@@ -47,7 +47,7 @@ function problemsOfOne({ title, rationale, segment, draft }: Proposal, within: W
     gift: kind !== 'GIFT' || value === 0,
     maxDiscount:
       draft.maxDiscount === null || (kind === 'PERCENT' && whole(draft.maxDiscount, [1, 1e12])),
-    minOrderAmount: whole(minOrderAmount, [0, 1e12]),
+    minOrderAmount: whole(minOrderAmount, [0, Math.min(10 * average || 1e12, 1e12)]),
     endsAt: days >= 1 && days <= 365,
     perMemberLimit: whole(draft.perMemberLimit, [1, 10]),
     suggestedCount: whole(suggestedCount, [1, Math.min(most, 1_000_000)]),

@@ -23,40 +23,47 @@ export type Failure = keyof typeof FAILURES;
 export type Heard = { content: string } | { failure: Failure };
 type Attempt = Heard & { again?: 'same' | 'plainer' };
 type Asked = { messages: Message[]; signal: AbortSignal };
+type Posted = { body: string; signal: AbortSignal };
 
 const reply = z.object({
   choices: z.tuple([z.object({ message: z.object({ content: z.string() }) })], z.unknown()),
 });
 
+/** The plainer ones for servers that know no structured output, or only one name of the limit. */
+const FORMS = [
+  { max_tokens: MAX_TOKENS, response_format: answerFormat },
+  { max_tokens: MAX_TOKENS },
+  { max_completion_tokens: MAX_TOKENS },
+];
+
 /**
- * Asks until there is an answer, at most three times and not beyond the signal. Never throws: what
- * goes wrong is a failure, of which neither the key nor the prompt is a part.
+ * Asks until there is an answer: in a plainer form where one was not understood, and in the same
+ * where that may help, at most three times and not beyond the signal. Never throws: what goes wrong
+ * is a failure, of which neither the key nor the prompt is a part.
  */
-export async function askModel(model: AdvisorModel, asked: Asked): Promise<Heard> {
-  let isPlain = false;
-  for (let attempt = 1; ; attempt++) {
-    const heard = await attemptOnce(model, { ...asked, isPlain });
-    if (heard.again === undefined || attempt === ATTEMPTS) return heard;
-    if (heard.again === 'plainer' && isPlain) return heard;
-    isPlain ||= heard.again === 'plainer';
-    await sleep(PAUSE_MS * attempt, undefined, { signal: asked.signal }).catch(() => {});
+export async function askModel(model: AdvisorModel, { messages, signal }: Asked): Promise<Heard> {
+  let [form, stumbled] = [0, 0];
+  for (;;) {
+    const body = JSON.stringify({ model: model.model, messages, ...FORMS[form] });
+    const heard = await attemptOnce(model, { body, signal });
+    if (heard.again === 'plainer' && form + 1 < FORMS.length) form++;
+    else if (heard.again === 'same' && ++stumbled < ATTEMPTS)
+      await sleep(PAUSE_MS * stumbled, undefined, { signal }).catch(() => {});
+    else return heard;
   }
 }
 
-async function attemptOnce(
-  model: AdvisorModel,
-  asked: Asked & { isPlain: boolean },
-): Promise<Attempt> {
+async function attemptOnce(model: AdvisorModel, posted: Posted): Promise<Attempt> {
   try {
-    return await post(model, asked);
+    return await post(model, posted);
   } catch {
     // A refused connection, a broken one, or the end of our patience.
-    if (asked.signal.aborted) return { failure: 'LATE' };
+    if (posted.signal.aborted) return { failure: 'LATE' };
     return { failure: 'UNREACHABLE', again: 'same' };
   }
 }
 
-async function post(model: AdvisorModel, asked: Asked & { isPlain: boolean }): Promise<Attempt> {
+async function post(model: AdvisorModel, { body, signal }: Posted): Promise<Attempt> {
   const response = await fetch(endpointOf(model.url), {
     method: 'POST',
     headers: {
@@ -64,10 +71,10 @@ async function post(model: AdvisorModel, asked: Asked & { isPlain: boolean }): P
       accept: 'application/json',
       ...(model.key && { authorization: `Bearer ${model.key}` }),
     },
-    body: JSON.stringify(bodyOf(model, asked)),
+    body,
     // Whoever is sent elsewhere would take the facts, if not the key, to somebody unknown.
     redirect: 'manual',
-    signal: asked.signal,
+    signal,
   });
   if (!response.ok) {
     await response.body?.cancel();
@@ -86,13 +93,6 @@ function endpointOf(base: string): URL {
   const url = new URL(base);
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/chat/completions`;
   return url;
-}
-
-/** Plain: for servers that know no structured output, or the newer name of the limit alone. */
-function bodyOf({ model }: AdvisorModel, { messages, isPlain }: Asked & { isPlain: boolean }) {
-  return isPlain
-    ? { model, messages, max_completion_tokens: MAX_TOKENS }
-    : { model, messages, max_tokens: MAX_TOKENS, response_format: answerFormat };
 }
 
 /** The body decides, not its content type: servers of this kind are many, and some send none. */

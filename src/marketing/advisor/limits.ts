@@ -16,7 +16,7 @@ const MOST_CODES = 1_000_000;
 /** For an audience that is still to come. */
 export const FEWEST_CODES = 100;
 /** Less than 1 % off is no offer, but a percentage that was taken for basis points. */
-const LEAST_RATE = 100;
+export const LEAST_RATE = 100;
 /** Beyond so many average orders a smallest order is nobody's. */
 const MOST_ORDERS = 10;
 const MAX_MONEY = 1_000_000_000_000;
@@ -79,11 +79,22 @@ function discountWithin(wish: Offer, limits: Limits): Discount | undefined {
   return { discountValue: value, maxDiscount, minOrderAmount: smallestOrder(value, rate) };
 }
 
+/** Of a draft that was within its limits, whether it still is when the rate is another one. */
+export function isAllowed(draft: Draft, { maxDiscountRate: rate }: { maxDiscountRate: number }) {
+  const { discountKind: kind, discountValue: value, minOrderAmount } = draft;
+  if (kind === 'PERCENT') return value <= rate;
+  return kind === 'GIFT' || (rate > 0 && smallestOrder(value, rate) <= minOrderAmount);
+}
+
 function endWithin(wish: Date | null, { now, usualEnd }: Limits): Date {
   const first = now.getTime() + DAY_MS;
   if (wish === null || !(wish.getTime() >= first)) return usualEnd;
   return new Date(Math.min(wish.getTime(), now.getTime() + LONGEST_DAYS * DAY_MS));
 }
+
+/** Beyond it nobody would take the offer; where no order is known, hardly anybody anyway. */
+export const largestMinimum = ({ averageOrder }: Facts): number =>
+  Math.min((averageOrder ?? MAX_MONEY) * MOST_ORDERS, MAX_MONEY);
 
 /** The wish within its limits. Undefined: nothing sensible is left of it. */
 export function fitted(wish: Wish, limits: Limits): Proposal | undefined {
@@ -98,8 +109,7 @@ export function fitted(wish: Wish, limits: Limits): Proposal | undefined {
   if (!segment || !discount || !title || !rationale || !name) return undefined;
   const perMemberLimit = within(draft.perMemberLimit ?? 1, [1, MOST_CODES_EACH]);
   const most = Math.min(Math.max(segment.members * perMemberLimit, FEWEST_CODES), MOST_CODES);
-  const { averageOrder } = limits.facts;
-  const mostOrder = Math.min((averageOrder ?? MAX_MONEY) * MOST_ORDERS, MAX_MONEY);
+  const mostOrder = largestMinimum(limits.facts);
   return {
     title,
     rationale,

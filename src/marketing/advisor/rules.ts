@@ -1,19 +1,30 @@
 /** What the advisor says when no model does: the same suggestions for the same facts. */
 import type { Facts, Offer, Proposal, SegmentFacts } from '../types.ts';
-import { FEWEST_CODES, fitted, isRun, type Limits, shareOf, type Wish } from './limits.ts';
+import {
+  FEWEST_CODES,
+  fitted,
+  isRun,
+  LEAST_RATE,
+  type Limits,
+  largestMinimum,
+  shareOf,
+  type Wish,
+} from './limits.ts';
 
 const WHOLE = 10_000;
 /** Of orders, in minor units: an offer with odd amounts looks like a mistake. */
 const STEP = 100;
+/** Of rates: half a per cent. */
+const RATE_STEP = 50;
 
 type Rule = (limits: Limits) => Wish | undefined;
 type Told = { title: string; rationale: string; name: string; offer: Partial<Offer> };
 
 const rounded = (value: number, step: number): number => value - (value % step) || value;
 
-/** A part of the program's limit, in steps of half a per cent. */
+/** A part of the program's limit. */
 const rate = ({ maxDiscountRate }: Limits, part: number): number =>
-  rounded(Math.trunc(maxDiscountRate / part), 50);
+  rounded(Math.trunc(maxDiscountRate / part), RATE_STEP);
 
 const orders = ({ facts }: Limits, share: number): number =>
   rounded(shareOf(facts.averageOrder ?? 0, share), STEP);
@@ -117,29 +128,41 @@ const thanks: Rule = (limits) => {
 
 const RULES: Rule[] = [winBack, firstOrder, largerOrder, thanks];
 
-/** For everyone there is always something: where no discount is allowed, a gift. */
+const FOR_EVERYONE = {
+  title: 'A short offer for everyone',
+  rationale:
+    'A small offer that anybody may take shows which audience answers, ' +
+    'before a larger one is made to it.',
+  name: 'Short offer for everyone',
+};
+
+/** A third of the limit, then less and less; where no discount is allowed, a gift. */
 function forEveryone(limits: Limits): Proposal {
   const to = everyone(limits.facts);
-  const told = {
-    title: 'A short offer for everyone',
-    rationale:
-      'A small offer that anybody may take shows which audience answers, ' +
-      'before a larger one is made to it.',
-    name: 'Short offer for everyone',
-  };
-  const offers: Partial<Offer>[] = [
-    { discountValue: rate(limits, 3) },
-    { discountKind: 'GIFT', discountValue: 0 },
-  ];
-  const fitting = offers.flatMap((offer) => fitted(wish(to, { ...told, offer }), limits) ?? []);
-  return raisedUntilNew(fitting[0] as Proposal, limits);
+  const offers: Partial<Offer>[] = [];
+  for (let value = rate(limits, 3); value >= 0; value -= RATE_STEP)
+    if (value >= LEAST_RATE || offers.length === 0) offers.push({ discountValue: value });
+  offers.push({ discountKind: 'GIFT' });
+  const wishes = offers.map((offer) => wish(to, { ...FOR_EVERYONE, offer }));
+  return firstNew(
+    wishes.flatMap((one) => fitted(one, limits) ?? []),
+    limits,
+  );
 }
 
-/** The smallest order that no open pool asks for yet: there are no more pools than steps. */
-function raisedUntilNew(proposal: Proposal, limits: Limits): Proposal {
-  let { draft } = proposal;
-  while (isRun(draft, limits)) draft = { ...draft, minOrderAmount: draft.minOrderAmount + STEP };
-  return { ...proposal, draft };
+/**
+ * The first that no open pool makes, each with larger and larger smallest orders: round ones, or
+ * else any. Only where pools make all of those offers it is one that is run: there is always one.
+ */
+function firstNew(proposals: readonly Proposal[], limits: Limits): Proposal {
+  const most = largestMinimum(limits.facts);
+  for (const step of [STEP, 1])
+    for (const { draft, ...words } of proposals)
+      for (let minOrderAmount = 0; minOrderAmount <= most; minOrderAmount += step) {
+        const raised = { ...words, draft: { ...draft, minOrderAmount } };
+        if (!isRun(raised.draft, limits)) return raised;
+      }
+  return proposals[0] as Proposal;
 }
 
 /** One to five, the most promising first; none that an open pool makes already. */
