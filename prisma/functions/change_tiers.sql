@@ -38,6 +38,16 @@ RETURNS void LANGUAGE sql VOLATILE AS $$
     AND t.id = m.tier_id AND t.maintain_points > 0
 $$;
 
+-- Other days of warning: whoever is in a grace is looked at on the next day. Within the change of
+-- the program's row.
+CREATE OR REPLACE FUNCTION warn_anew(p_program uuid)
+RETURNS void LANGUAGE sql VOLATILE AS $$
+  UPDATE members SET tier_due = least(tier_due, day_of(p_program, program_now(p_program)) + 1)
+  WHERE program_id = p_program AND id IN (
+    SELECT id FROM members WHERE program_id = p_program AND grace_ends_at IS NOT NULL
+    ORDER BY id FOR UPDATE)
+$$;
+
 -- Moves each member to its rank, which ends a grace: history, event, and on the way up what was
 -- lost before. The new tier is judged from the next day on: also one that needs nothing, where days
 -- have passed since, for a higher one may have been reached on them. Within the members' locks;

@@ -3,8 +3,9 @@
 -- ladder, and for what was bought while days were missed, also up. Answers for how many members
 -- something changed: for nobody the second time.
 --
--- Locks: MEMBER of each, waited for in their order. Their rows need no order of their own: nobody
--- else changes several members at once without these locks.
+-- Locks: MEMBER of each, waited for in their order; the program's row, shared, so that no other
+-- days of warning are set while the present ones are reckoned with. The rows of the members need no
+-- order of their own: nobody else judges several members at once without these locks.
 CREATE OR REPLACE FUNCTION evaluate_tiers(p_program uuid, p_day date, p_members uuid[])
 RETURNS int LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
@@ -16,7 +17,7 @@ DECLARE
   v_moves record;
 BEGIN
   PERFORM lock_members(p_program, p_members);
-  SELECT * INTO STRICT v_program FROM programs WHERE id = p_program;
+  SELECT * INTO STRICT v_program FROM programs WHERE id = p_program FOR SHARE;
   v_now := program_now(p_program);
   WITH judged AS MATERIALIZED (SELECT * FROM judge_tiers(v_program, p_day, p_members, v_now)),
   settled AS (

@@ -2,12 +2,12 @@ import type { Deps } from '../deps.ts';
 import { inTransaction } from '../kernel/db.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { lockProgram } from '../kernel/locks.ts';
-import { raiseVersion } from './ladder.ts';
 import { assertMaturesInTime, readSettings } from './settings.ts';
 import type { Program, SettingsInput } from './types.ts';
 
 /**
- * Locks: PROGRAM, so that two changes that are each right are not wrong together.
+ * Locks: PROGRAM, so that two changes that are each right are not wrong together; for other days of
+ * warning the rows of the members who are in a grace.
  * Refusals: none; BAD_USER_INPUT for a value out of range, or points that expire before they
  * mature.
  * A retry sets the same values again.
@@ -22,10 +22,11 @@ export async function updateProgram(
     await lockProgram(tx, programId);
     const before = await tx.program.findUniqueOrThrow({ where: { id: programId } });
     assertMaturesInTime({ ...before, ...changes }, 'settings');
+    const program = await tx.program.update({ where: { id: programId }, data: changes });
     // Whoever is in a grace waits for the day of the next warning: now that may be another one.
     if (isAnotherList(before.graceWarningDays, changes.graceWarningDays))
-      await raiseVersion(tx, programId);
-    return tx.program.update({ where: { id: programId }, data: changes });
+      await tx.$executeRaw`SELECT warn_anew(${programId}::uuid)`;
+    return program;
   });
 }
 

@@ -1,10 +1,12 @@
-import { appendFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
 import { drift, migrate } from '../../src/kernel/migrate.ts';
-import { emptyDatabase, testDatabase } from '../support/database.ts';
+import { advanceClock } from '../../src/workers/index.ts';
+import { emptyDatabase, testDatabase, testDeps } from '../support/database.ts';
+import { aMember, aProgram } from '../support/factories.ts';
 
 const scratch = await mkdtemp(path.join(os.tmpdir(), 'flash-migrate-'));
 afterAll(() => rm(scratch, { recursive: true, force: true }));
@@ -42,6 +44,26 @@ test('several at once on an empty database: each migration is applied by one of 
 
 test('the migrations make what schema.prisma says', async () => {
   expect(await drift(await testDatabase())).toBeUndefined();
+});
+
+test('a member who was there before there were tiers is judged by the next day', async () => {
+  const deps = await testDeps();
+  const { programId } = await aProgram(deps, { clock: new Date('2021-01-01T08:00:00Z') });
+  const { id } = await aMember(deps, { programId });
+  // As the migration that brought tiers has left a member with points of before.
+  await query(
+    deps.config.databaseUrl,
+    `SET session_replication_role = replica;
+     INSERT INTO ledger_batches (program_id, id, member_id, source, order_id, generation, amount,
+       requested, points, remaining, day, earned_at, matures_at, created_at)
+     SELECT program_id, uuidv7(), id, 'SHOPIFY', 'old', 1, 100, 5000, 5000, 5000,
+       created_at::date, created_at, created_at, created_at FROM members`,
+  );
+  const ofBefore = 'prisma/migrations/20261121640000_tiers_of_before/migration.sql';
+  await query(deps.config.databaseUrl, await readFile(ofBefore, 'utf8'));
+  await advanceClock(deps, { programId, to: new Date('2021-01-02T08:00:00Z') });
+  const member = await deps.db.member.findFirstOrThrow({ where: { id }, include: { tier: true } });
+  expect(member.tier.name).toBe('Gold');
 });
 
 test('a schema that the migrations do not make is a drift, and no shadow database is left', async () => {

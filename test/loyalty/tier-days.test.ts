@@ -240,17 +240,22 @@ describe('warnings', () => {
     ]);
   });
 
-  test('that are set while a grace runs are given on their days, none twice', async () => {
+  test('that are set while a grace runs are given on later days, none twice', async () => {
     const own = await openTiers(deps);
-    const member = await fallen(own);
+    const [member, other] = [await fallen(own), await own.member()];
+    await own.lot(other, 99);
     await own.live('2022-01-18');
-    await own.set({ graceWarningDays: [14, 13, 10, 2] });
-    await own.evaluate('2022-01-18');
+    await own.set({ graceWarningDays: [14, 13, 12, 10, 2] });
+    const { programId } = own;
+    // Only who is in a grace is looked at for it, and not for the day that is over.
+    expect(await whoIsDue(deps, evaluateTiersTask, { programId, day: '2022-01-18' })).toEqual([]);
+    const tomorrow = { programId, day: '2022-01-19' };
+    expect(await whoIsDue(deps, evaluateTiersTask, tomorrow)).toEqual([member]);
     await own.live('2022-02-01');
     const warnings = (await own.told(member)).filter((line) => line.includes('warning'));
     expect(warnings).toEqual([
       '2022-01-17 grace_warning 14',
-      '2022-01-18 grace_warning 13',
+      '2022-01-19 grace_warning 12',
       '2022-01-21 grace_warning 10',
       '2022-01-29 grace_warning 2',
     ]);

@@ -204,6 +204,28 @@ test('a rank is removed while an award reaches it: the award reaches what is lef
   await soundly();
 });
 
+test('a page is judged, other days of warning, commit: they count from the next day on', async () => {
+  const { programId } = own;
+  const graced = await own.member();
+  await own.lot(graced, 100, { orderId: 'back' });
+  await own.live('2022-02-02');
+  await own.reverse('back', 50);
+  await own.live('2022-02-04');
+  const due = { tierDue: new Date('2022-02-05') };
+  await on.left.db.member.updateMany({ where: { programId }, data: due });
+  await own.tick(own.startOf('2022-02-05'));
+  // The page comes to a halt at its first member, who is in no grace.
+  await first.begin();
+  const hold = 'SELECT FROM members WHERE program_id = $1 AND id = $2 FOR UPDATE';
+  await first.query(hold, [programId, member]);
+  const page = 'SELECT evaluate_tiers($1::uuid, $2::date, ARRAY[$3::uuid, $4::uuid])';
+  const judged = second.query(page, [programId, '2022-02-05', member, graced]);
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  await overlapping(first, () => own.set({ graceWarningDays: [29, 28, 27, 14] }));
+  await judged;
+  expect((await own.row(graced)).tierDue).toEqual(new Date('2022-02-06'));
+});
+
 test('a rank is removed while a grant reaches it: the grant reaches what is left', async () => {
   const { programId } = own;
   await own.lot(member, 300);

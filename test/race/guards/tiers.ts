@@ -26,6 +26,14 @@ export const tierGuards: readonly Guard[] = [
     spares: [ONE_UPGRADE, ONE_BONUS],
   },
   {
+    name: 'shared lock of the program of a page',
+    protects: 'a page that goes by other days of warning does not put them off',
+    edits: [{ file: 'evaluate_tiers', replace: / FOR SHARE/g, by: '' }],
+    needs: [
+      tiers('a page is judged, other days of warning, commit: they count from the next day on'),
+    ],
+  },
+  {
     name: 'member lock and occasion of a bonus',
     protects: 'one bonus for each occasion: the lock, and behind it a unique index',
     edits: withoutLock(8),
