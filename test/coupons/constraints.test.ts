@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { importCodes, revokeCode, revokeCodes } from '../../src/coupons/index.ts';
 import { type CodeId, newId, type PoolId } from '../../src/kernel/ids.ts';
 import { testDeps } from '../support/database.ts';
-import { ALL_RULES, roomOfRule } from '../support/rules.ts';
+import { casesOf, ruleAgainst, rulesOf, type Violations } from '../support/rules.ts';
 import { openShop } from '../support/shop.ts';
 import { unchanged } from '../support/unchanged.ts';
 
@@ -86,7 +86,7 @@ const anId = `'id', gen_random_uuid()`;
 const newHash = `'lookup_hash', '\\x' || repeat('ab', 32)`;
 
 /** By the name of the rule, what it is to refuse. */
-const violations: Record<string, string[]> = {
+const violations: Violations = {
   programs_name_said: [setProgram(`name = ''`), setProgram(`name = repeat('x', 201)`)],
   programs_currency_iso: [
     `INSERT INTO programs
@@ -276,27 +276,13 @@ const violations: Record<string, string[]> = {
   ],
 };
 
-const cases = Object.entries(violations).flatMap(([rule, statements]) =>
-  statements.map((sql) => [rule, sql] as const),
-);
-
-test.each(cases)('%s refuses: %s', async (rule, statement) => {
-  const sql = statement.replace(/(?<!:):([a-z]+)\b/g, (text, name) =>
-    ids[name] ? `'${ids[name]}'::uuid` : text,
-  );
-  const error = await unchanged(deps.db, () =>
-    client.query(sql).then(
-      () => ({ constraint: 'it was not refused', message: sql }),
-      (thrown: pg.DatabaseError) => thrown,
-    ),
-  );
-  expect(error.constraint ?? error.message).toBe(rule);
+test.each(casesOf(violations))('%s refuses: %s', async (rule, sql) => {
+  expect(await ruleAgainst(deps.db, { client, sql, ids })).toBe(rule);
 });
 
 test('every rule of the coupons is tried here', async () => {
-  const { rows } = await client.query<{ name: string }>(ALL_RULES);
-  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'coupons');
-  expect(names.filter((name) => !(name in violations))).toEqual([]);
+  const rules = await rulesOf(client, 'coupons');
+  expect(rules.filter((rule) => !(rule in violations))).toEqual([]);
 });
 
 test('a program, a member, a pool or a batch that something belongs to is not deleted', async () => {

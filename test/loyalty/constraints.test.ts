@@ -3,8 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testDeps } from '../support/database.ts';
 import { openLedger } from '../support/ledger.ts';
-import { ALL_RULES, roomOfRule } from '../support/rules.ts';
-import { unchanged } from '../support/unchanged.ts';
+import { casesOf, ruleAgainst, rulesOf, type Violations } from '../support/rules.ts';
 
 const deps = await testDeps();
 const ledger = await openLedger(deps, { settings: { dailyCap: 100, expiryMonths: 1 } });
@@ -59,7 +58,7 @@ const entry = (values: string) => `
 const kept = (table: string) => `DELETE FROM ${table} WHERE program_id = :program`;
 
 /** By the name of the rule, what it is to refuse. */
-const violations: Record<string, string[]> = {
+const violations: Violations = {
   members_outstanding_never_negative: [set('members', 'bob', 'outstanding = -1')],
   members_debt_never_negative: [set('members', 'bob', 'debt = -1')],
   ledger_batches_ties_out: [
@@ -167,26 +166,10 @@ const violations: Record<string, string[]> = {
   events_kept: [kept('events'), `UPDATE events SET data = '{}' WHERE program_id = :program`],
 };
 
-const cases = Object.entries(violations).flatMap(([rule, statements]) =>
-  statements.map((sql) => [rule, sql] as const),
-);
-
-test.each(cases)('%s refuses: %s', async (rule, statement) => {
-  const sql = statement.replace(/(?<!:):([a-z]+)\b/g, (text, name) =>
-    ids[name] ? `'${ids[name]}'::uuid` : text,
-  );
-  const error = await unchanged(deps.db, () =>
-    client.query(sql).then(
-      () => ({ constraint: 'it was not refused', message: sql }),
-      (thrown: pg.DatabaseError) => thrown,
-    ),
-  );
-  expect(error.constraint ?? error.message).toBe(rule);
+test.each(casesOf(violations))('%s refuses: %s', async (rule, sql) => {
+  expect(await ruleAgainst(deps.db, { client, sql, ids })).toBe(rule);
 });
 
 test('every rule of the ledger is tried here', async () => {
-  const { rows } = await client.query<{ name: string }>(ALL_RULES);
-  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'ledger');
-  expect(names.filter((name) => !(name in violations))).toEqual([]);
-  expect(names.length).toBe(Object.keys(violations).length);
+  expect(await rulesOf(client, 'ledger')).toEqual(Object.keys(violations).sort());
 });

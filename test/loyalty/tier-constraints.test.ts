@@ -2,9 +2,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testDeps } from '../support/database.ts';
-import { ALL_RULES, roomOfRule } from '../support/rules.ts';
+import { casesOf, ruleAgainst, rulesOf, type Violations } from '../support/rules.ts';
 import { openTiers } from '../support/tiers.ts';
-import { unchanged } from '../support/unchanged.ts';
 
 const deps = await testDeps();
 const own = await openTiers(deps);
@@ -31,7 +30,7 @@ const edit = (who: string, text: string) =>
   `UPDATE tier_changes SET ${text} WHERE member_id = :${who} AND to_rank < from_rank`;
 
 /** By the name of the rule, what it is to refuse. */
-const violations: Record<string, string[]> = {
+const violations: Violations = {
   members_warned_in_grace: [`UPDATE members SET grace_warned = 3 WHERE id = :ann`],
   tier_changes_up_or_one_down: [
     change(`3, 1, 'GRACE_OVER', NULL`),
@@ -52,25 +51,10 @@ const violations: Record<string, string[]> = {
   tier_changes_kept: ['DELETE FROM tier_changes WHERE program_id = :program'],
 };
 
-const cases = Object.entries(violations).flatMap(([rule, statements]) =>
-  statements.map((sql) => [rule, sql] as const),
-);
-
-test.each(cases)('%s refuses: %s', async (rule, statement) => {
-  const sql = statement.replace(/(?<!:):([a-z]+)\b/g, (text, name) =>
-    ids[name] ? `'${ids[name]}'::uuid` : text,
-  );
-  const error = await unchanged(deps.db, () =>
-    client.query(sql).then(
-      () => ({ constraint: 'it was not refused', message: sql }),
-      (thrown: pg.DatabaseError) => thrown,
-    ),
-  );
-  expect(error.constraint ?? error.message).toBe(rule);
+test.each(casesOf(violations))('%s refuses: %s', async (rule, sql) => {
+  expect(await ruleAgainst(deps.db, { client, sql, ids })).toBe(rule);
 });
 
 test('every rule of the tiers is tried here', async () => {
-  const { rows } = await client.query<{ name: string }>(ALL_RULES);
-  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'tiers');
-  expect(names.sort()).toEqual(Object.keys(violations).sort());
+  expect(await rulesOf(client, 'tiers')).toEqual(Object.keys(violations).sort());
 });

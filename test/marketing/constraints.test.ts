@@ -5,9 +5,8 @@ import { cancelCodeJob, generateCodesJob, pausePool, runCodeJob } from '../../sr
 import type { JobId, PoolId } from '../../src/kernel/ids.ts';
 import { testDeps } from '../support/database.ts';
 import { aCampaign, issue } from '../support/recipients.ts';
-import { ALL_RULES, roomOfRule } from '../support/rules.ts';
+import { casesOf, ruleAgainst, rulesOf, type Violations } from '../support/rules.ts';
 import { openShop } from '../support/shop.ts';
-import { unchanged } from '../support/unchanged.ts';
 
 const deps = await testDeps();
 const shop = await openShop(deps);
@@ -80,7 +79,7 @@ const rivalry = (values: string) => `
   VALUES (:program, ${values}, now())`;
 
 /** By the name of the rule, what it is to refuse. */
-const violations: Record<string, string[]> = {
+const violations: Violations = {
   code_jobs_counts: [
     job(`:paused, 0, 0, 'CANCELLED'`),
     job(`:paused, 5000001, 0, 'CANCELLED'`),
@@ -138,25 +137,11 @@ const violations: Record<string, string[]> = {
   codes_replaced_when_revoked: [set('codes', 'held', 'replaced_by_id = :free')],
 };
 
-const cases = Object.entries(violations).flatMap(([rule, statements]) =>
-  statements.map((sql) => [rule, sql] as const),
-);
-
-test.each(cases)('%s refuses: %s', async (rule, statement) => {
-  const sql = statement.replace(/(?<!:):([a-z]+)\b/g, (text, name) =>
-    ids[name] ? `'${ids[name]}'::uuid` : text,
-  );
-  const error = await unchanged(deps.db, () =>
-    client.query(sql).then(
-      () => ({ constraint: 'it was not refused', message: sql }),
-      (thrown: pg.DatabaseError) => thrown,
-    ),
-  );
-  expect(error.constraint ?? error.message).toBe(rule);
+test.each(casesOf(violations))('%s refuses: %s', async (rule, sql) => {
+  expect(await ruleAgainst(deps.db, { client, sql, ids })).toBe(rule);
 });
 
 test('every rule of the room is tried here', async () => {
-  const { rows } = await client.query<{ name: string }>(ALL_RULES);
-  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'marketing');
-  expect(names.filter((name) => !(name in violations))).toEqual([]);
+  const rules = await rulesOf(client, 'marketing');
+  expect(rules.filter((rule) => !(rule in violations))).toEqual([]);
 });

@@ -4,8 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createWebhook } from '../../src/webhooks/index.ts';
 import { testDeps } from '../support/database.ts';
 import { aMember, aProgram } from '../support/factories.ts';
-import { ALL_RULES, roomOfRule } from '../support/rules.ts';
-import { unchanged } from '../support/unchanged.ts';
+import { casesOf, ruleAgainst, rulesOf, type Violations } from '../support/rules.ts';
 
 const deps = await testDeps();
 const client = new pg.Client({ connectionString: deps.config.databaseUrl });
@@ -22,7 +21,7 @@ const delivery = (attempts: number, firstTried: string) => `
     first_tried_at, next_attempt_at)
   SELECT program_id, '${webhook.id}', xid, id, ${attempts}, ${firstTried}, at FROM events LIMIT 1`;
 
-const violations: Record<string, string[]> = {
+const violations: Violations = {
   webhooks_previous_whole: [
     "UPDATE webhooks SET previous_secret = 'x'",
     "UPDATE webhooks SET previous_until = '2021-01-01'",
@@ -35,22 +34,10 @@ const violations: Record<string, string[]> = {
   webhook_deliveries_tried: [delivery(-1, 'NULL'), delivery(0, 'at'), delivery(1, 'NULL')],
 };
 
-const cases = Object.entries(violations).flatMap(([rule, statements]) =>
-  statements.map((sql) => [rule, sql] as const),
-);
-
-test.each(cases)('%s refuses: %s', async (rule, sql) => {
-  const error = await unchanged(deps.db, () =>
-    client.query(sql).then(
-      () => ({ constraint: 'it was not refused' }),
-      (thrown: pg.DatabaseError) => thrown,
-    ),
-  );
-  expect(error.constraint).toBe(rule);
+test.each(casesOf(violations))('%s refuses: %s', async (rule, sql) => {
+  expect(await ruleAgainst(deps.db, { client, sql })).toBe(rule);
 });
 
 test('every rule of the webhooks is tried here', async () => {
-  const { rows } = await client.query<{ name: string }>(ALL_RULES);
-  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'webhooks');
-  expect(names.sort()).toEqual(Object.keys(violations).sort());
+  expect(await rulesOf(client, 'webhooks')).toEqual(Object.keys(violations).sort());
 });

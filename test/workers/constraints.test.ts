@@ -3,8 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testDeps } from '../support/database.ts';
 import { aMember, aProgram } from '../support/factories.ts';
-import { ALL_RULES, roomOfRule } from '../support/rules.ts';
-import { unchanged } from '../support/unchanged.ts';
+import { casesOf, ruleAgainst, rulesOf, type Violations } from '../support/rules.ts';
 
 const deps = await testDeps();
 const client = new pg.Client({ connectionString: deps.config.databaseUrl });
@@ -21,7 +20,7 @@ beforeAll(async () => {
   for (const member of [`'${memberId}'`, 'NULL']) await client.query(failure(member, 1));
 });
 
-const violations: Record<string, string[]> = {
+const violations: Violations = {
   program_work_step: ['UPDATE program_work SET step = -1'],
   worker_failures_attempts: [
     failure(`'${memberId}'`, 0),
@@ -30,22 +29,10 @@ const violations: Record<string, string[]> = {
   worker_failures_one_open: [failure(`'${memberId}'`, 1), failure('NULL', 1)],
 };
 
-const cases = Object.entries(violations).flatMap(([rule, statements]) =>
-  statements.map((sql) => [rule, sql] as const),
-);
-
-test.each(cases)('%s refuses: %s', async (rule, sql) => {
-  const error = await unchanged(deps.db, () =>
-    client.query(sql).then(
-      () => ({ constraint: 'it was not refused' }),
-      (thrown: pg.DatabaseError) => thrown,
-    ),
-  );
-  expect(error.constraint).toBe(rule);
+test.each(casesOf(violations))('%s refuses: %s', async (rule, sql) => {
+  expect(await ruleAgainst(deps.db, { client, sql })).toBe(rule);
 });
 
 test('every rule of the fleet is tried here', async () => {
-  const { rows } = await client.query<{ name: string }>(ALL_RULES);
-  const names = rows.map(({ name }) => name).filter((name) => roomOfRule(name) === 'workers');
-  expect(names.sort()).toEqual(Object.keys(violations).sort());
+  expect(await rulesOf(client, 'workers')).toEqual(Object.keys(violations).sort());
 });
