@@ -41,6 +41,7 @@ export { revokeCode } from './revoke-code.ts';
 export { type RevokeCodes, type RevokedCodes, revokeCodes } from './revoke-codes.ts';
 export { type KeyRotation, rotateKeys } from './rotate-keys.ts';
 export { openCodeJobs, runCodeJob } from './run-code-job.ts';
+export { type CodeRow, toCode } from './sql/code-row.ts';
 export { poolsRunningLow, topUpPool } from './top-up-pool.ts';
 export {
   type Actor,

@@ -19,6 +19,7 @@ import {
   pointsOfMembers,
   tierHistories,
 } from '../loyalty/index.ts';
+import { codesOfRecipients } from '../marketing/index.ts';
 import { membersByIds } from '../members/index.ts';
 import { type Caller, tiersByIds } from '../programs/index.ts';
 
@@ -48,6 +49,7 @@ export function makeLoaders(deps: Deps, caller: Caller) {
     poolStats: byIds(statsOfPools),
     batch: byIds(batchesByIds),
     code: byIds(codesByIds),
+    codeOfRecipient: byIds(codesOfRecipients),
     points: byIds(pointsOfMembers),
     earned: byIds(earned12Months),
     lot: byIds(lotsByIds),

@@ -1,9 +1,9 @@
-import { type Actor, type Code, revealCodes } from '../coupons/index.ts';
+import { type Actor, revealCodes } from '../coupons/index.ts';
 import type { Deps } from '../deps.ts';
 import { csvRecord, isFormula } from '../kernel/csv.ts';
 import { isBusy } from '../kernel/errors.ts';
-import type { Member } from '../members/index.ts';
-import type { CampaignRecipient, CampaignRef } from './types.ts';
+import { type Holder, readHolders } from './sql/held-codes.ts';
+import type { CampaignRef } from './types.ts';
 
 // Recipients of one transaction, and of one piece of the file.
 const PAGE = 500;
@@ -19,7 +19,6 @@ const HEADINGS = [
 ];
 
 type Export = CampaignRef & { actor: Actor };
-type Holder = CampaignRecipient & { code: Code; member: Member | null };
 
 /**
  * The recipients who have a code, with its text, as the records of a CSV file: piece by piece, each
@@ -51,28 +50,23 @@ async function nextPage(deps: Deps, of: PageOf): Promise<Page> {
 }
 
 async function readPage(deps: Deps, { after, actor, ...ref }: PageOf): Promise<Page> {
-  const rows = await deps.db.campaignRecipient.findMany({
-    where: { ...ref, codeId: { not: null }, ...(after ? { id: { gt: after } } : {}) },
-    orderBy: { id: 'asc' },
-    take: PAGE,
-    include: { code: true, member: true },
-  });
-  const holders = rows.filter((row): row is Holder => row.code?.status !== 'REVOKED');
+  const holders = await readHolders(deps, { ...ref, after: after ?? null, limit: PAGE });
   const codes = [...new Map(holders.map(({ code }) => [code.id, code])).values()];
   const { programId } = ref;
   const texts = await revealCodes(deps, { programId, codes, actor, kind: 'EXPORT' });
   const textOf = new Map(codes.map(({ id }, i) => [id, texts[i] as string]));
   const records = holders.map((holder) => recordOf(holder, textOf.get(holder.code.id) as string));
-  return { text: records.join(''), last: rows.length < PAGE ? undefined : rows.at(-1)?.id };
+  const last = holders.length < PAGE ? undefined : holders.at(-1)?.recipientId;
+  return { text: records.join(''), last };
 }
 
-function recordOf({ id, email, code, member }: Holder, text: string): string {
+function recordOf({ recipientId, named, code, member }: Holder, text: string): string {
   return csvRecord([
-    asText(email ?? member?.email ?? ''),
+    asText(named ?? member?.email ?? ''),
     member?.email ? String(member.emailVerified) : '',
     member?.id ?? '',
     asText(member?.externalId ?? ''),
-    id,
+    recipientId,
     // A space does not count in a code, so it stays one that can be redeemed.
     isFormula(text) ? ` ${text}` : text,
     code.status,

@@ -13,6 +13,7 @@ export { exportCodes } from './export-codes.ts';
 export { issueCampaign } from './issue-campaign.ts';
 export { MAX_POOLS } from './queries.ts';
 export { openCampaigns, runCampaign } from './run-campaign.ts';
+export { codesOfRecipients } from './sql/held-codes.ts';
 export type {
   Draft,
   Facts,

@@ -1,16 +1,20 @@
 /** Campaigns that are issued while people claim, by several processes, and killed on the way. */
-import { beforeAll, expect, inject, test } from 'vitest';
-import { claimCode, reconcileCodes, revokeCodes } from '../../src/coupons/index.ts';
+import pg from 'pg';
+import { beforeAll, expect, inject, test, vi } from 'vitest';
+import { claimCode, findCode, reconcileCodes, revokeCodes } from '../../src/coupons/index.ts';
+import { readCsv } from '../../src/kernel/csv.ts';
 import type { CampaignId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
 import {
   addRecipients,
   createCampaign,
+  exportCodes,
   issueCampaign,
   runCampaign,
 } from '../../src/marketing/index.ts';
 import { testKeys } from '../support/database.ts';
 import { aPool, aProgram, unique } from '../support/factories.ts';
 import { end, launch } from '../support/process.ts';
+import { revokeAll } from '../support/revocations.ts';
 import { claim, overlapping, type Processes, twoProcesses } from '../support/scenes.ts';
 import { type Session, sessions } from '../support/sessions.ts';
 import { luck, rounds, torture } from '../support/torture.ts';
@@ -117,6 +121,70 @@ test('codes are replaced and recycled while their campaign is issued by two proc
     await issueCampaign(on.left, { programId, campaignId: id });
     await runCampaign(on.left, going);
     await expectOneEach(id, poolId);
+  }
+});
+
+/** The lines of the file, while `meanwhile` happens between its first statement and its second. */
+async function exportBeside(campaignId: CampaignId, meanwhile: () => Promise<unknown>) {
+  const query = pg.Client.prototype.query as (this: pg.Client, ...args: unknown[]) => unknown;
+  let asked = 0;
+  const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (
+    this: pg.Client,
+    ...args: unknown[]
+  ) {
+    return ++asked === 2
+      ? meanwhile().then(() => query.apply(this, args))
+      : (query.apply(this, args) as never);
+  } as never);
+  try {
+    let text = '';
+    for await (const piece of exportCodes(on.left, { programId, campaignId, actor: 'key:race' }))
+      text += piece;
+    return readCsv(text, 'csv')
+      .filter((cells) => cells.length > 1)
+      .slice(1);
+  } finally {
+    spy.mockRestore();
+  }
+}
+
+test('a page is read, its code is recycled and issued to another, go on: not in the file', async () => {
+  const [email, other] = addresses(2) as [string, string];
+  const { id: poolId } = await aPool(on.left, { programId, codes: 1 });
+  const campaignId = await aMailing(poolId, [email]);
+  await runCampaign(on.left, { programId, campaignId, mayGoOn: () => true });
+  const file = exportBeside(campaignId, async () => {
+    await revokeAll(on.right, { programId, campaignId });
+    await first.claim(programId, [{ poolId, email: other, actor: null }]);
+  });
+  expect(await file).toEqual([]);
+  const code = await on.left.db.code.findFirstOrThrow({ where: { programId, poolId } });
+  expect(code).toMatchObject({ claimEmail: other, revealedAt: null });
+});
+
+test('a campaign is exported while it is taken back: no line without its own code', async () => {
+  for (let round = rounds(2, 40); round > 0; round--) {
+    const emails = addresses(60);
+    const { id: poolId } = await aPool(on.left, { programId, codes: 60 });
+    const campaignId = await aMailing(poolId, emails);
+    await runCampaign(on.left, { programId, campaignId, mayGoOn: () => true });
+    const pieces: string[] = [];
+    const reading = async () => {
+      const of = { programId, campaignId, actor: 'key:race' } as const;
+      for await (const piece of exportCodes(on.left, of)) pieces.push(piece);
+    };
+    const others = addresses(60).map((email) => ({ poolId, email, actor: null }));
+    const taking = async () => {
+      await new Promise((resolve) => setTimeout(resolve, luck(`export ${round}`).below(15)));
+      await revokeAll(on.right, { programId, campaignId });
+      await first.claim(programId, others);
+    };
+    await Promise.all([reading(), taking()]);
+    const told = readCsv(pieces.join(''), 'csv').slice(1);
+    for (const [email, , , , , text] of told.filter((cells) => cells.length > 1)) {
+      const code = await findCode(on.left, { programId, code: text as string });
+      expect(code).toMatchObject({ claimEmail: email });
+    }
   }
 });
 

@@ -86,6 +86,24 @@ test('a free code is had, replace beside what is recycled, then the campaign’s
   expect(await reconcileCodes(on.left, { programId })).toEqual([]);
 });
 
+test('replace, a recipient of the holder claims, commit: AGAIN, then the fresh code is noted', async () => {
+  const email = `${unique('holder')}@race.example`;
+  const { id: poolId } = await aPool(on.left, { programId, codes: 2 });
+  await claim(on.left, { programId, poolId, email, actor: 'key:a' });
+  const made = await aCampaign(on.left, { programId, poolId, recipients: [{ email }] });
+  const item = { poolId, recipientId: made.recipients[0] as string, actor: null };
+  await first.begin();
+  await revokePage(first, { programId, poolId, replace: true });
+  expect(await second.claim(programId, [item])).toEqual([{ outcome: 'AGAIN', codeId: null }]);
+  await first.commit();
+  const [answer] = await second.claim(programId, [item]);
+  expect(answer?.outcome).toBe('HELD');
+  const where = { programId, id: item.recipientId };
+  const recipient = await on.left.db.campaignRecipient.findFirstOrThrow({ where });
+  expect(recipient.codeId).toBe(answer?.codeId);
+  expect((await codeOf(answer?.codeId as string)).status).toBe('ALLOCATED');
+});
+
 test('replace, pause, commit: it answers after the replacements are settled', async () => {
   const { poolId, id } = await aHeld();
   await first.begin();

@@ -52,7 +52,8 @@ export const campaignResolvers = {
   CampaignRecipient: {
     member: ({ memberId }, _, { loaders }) =>
       memberId === null ? null : loaders.member().load(memberId),
-    code: ({ codeId }, _, { loaders }) => (codeId === null ? null : loaders.code().load(codeId)),
+    code: ({ id, codeId }, _, { loaders }) =>
+      codeId === null ? null : loaders.codeOfRecipient().load(id),
     refusal: ({ refusal }) => refusal as RefusalReason | null,
   },
 } satisfies Resolvers;

@@ -53,6 +53,9 @@ export const walletGuards: readonly Guard[] = [
     needs: [
       wallets('recycle, the holder claims the unseen code, commit: AGAIN, then another code'),
       wallets('recycle, the unseen code is issued to the same person again, commit: AGAIN'),
+      revocations(
+        'replace, a recipient of the holder claims, commit: AGAIN, then the fresh code is noted',
+      ),
     ],
     spares: [SEEN_BY_CLAIM],
   },
@@ -62,6 +65,23 @@ export const walletGuards: readonly Guard[] = [
     edits: [{ file: 'reveal_codes', replace: /ORDER BY id FOR NO KEY UPDATE/g, by: '' }],
     needs: [wallets('recycle, reveal, commit: the text is not given, and nobody has seen it')],
     spares: [SEEN_BY_READING],
+  },
+  {
+    name: 'holder of a code that is read',
+    protects: 'a code that has changed hands since it was looked up is given to nobody',
+    edits: [
+      {
+        file: 'reveal_codes',
+        replace: /WHERE i\.held =[^;]*= c\.member_id\)\);/g,
+        by: 'WHERE true);',
+      },
+    ],
+    needs: [
+      {
+        file: 'test/race/campaigns.test.ts',
+        title: 'a page is read, its code is recycled and issued to another, go on: not in the file',
+      },
+    ],
   },
   {
     name: 'swap of a recycled code',
