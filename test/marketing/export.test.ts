@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { importCodes } from '../../src/coupons/index.ts';
+import { buildServer } from '../../src/graphql/server.ts';
 import { readCsv } from '../../src/kernel/csv.ts';
 import type { CampaignId } from '../../src/kernel/ids.ts';
 import { exportCodes } from '../../src/marketing/index.ts';
@@ -159,4 +160,30 @@ test('a long file comes in pieces, each revealed only when it is asked for', asy
   expect(seen).toEqual([0, 500, 1_000, 1_200]);
   const records = readCsv(text, 'csv').filter((cells) => cells.length > 1);
   expect(new Set(records.map((cells) => cells[5])).size).toBe(1_201);
+});
+
+test('for a reader who stops reading nothing more is made than a page or two', async () => {
+  const pool = await mailing.pool(3_000);
+  const list = Array.from({ length: 3_000 }, () => ({ email: address() }));
+  const { id } = await mailing.create(pool.id, list);
+  await mailing.issue(id);
+  const revealed = () => deps.db.codeReveal.count({ where: { code: { poolId: pool.id } } });
+  // Without a socket between, whose buffers take megabytes.
+  const app = await buildServer(deps);
+  const answer = await app.inject({
+    url: `/campaigns/${id}/codes.csv`,
+    headers: { authorization: `Bearer ${secretKey}` },
+    payloadAsStream: true,
+  });
+  const lines = answer.stream()[Symbol.asyncIterator]();
+  await lines.next();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const made = await revealed();
+  expect(made).toBeGreaterThan(0);
+  expect(made).toBeLessThanOrEqual(1_500);
+  let text = '';
+  for (let piece = await lines.next(); !piece.done; piece = await lines.next()) text += piece.value;
+  expect(text.split('\r\n').filter((line) => line.includes('ALLOCATED'))).toHaveLength(3_000);
+  expect(await revealed()).toBe(3_000);
+  await app.close();
 });

@@ -1,0 +1,67 @@
+/** Campaigns as a client lists them: the same few statements, whatever the size of the page. */
+import { beforeAll, expect, test } from 'vitest';
+import type { ProgramId } from '../../src/kernel/ids.ts';
+import { startApi } from '../support/api.ts';
+import { testDeps } from '../support/database.ts';
+import { aPool, aProgram } from '../support/factories.ts';
+import { openMailing } from '../support/mailing.ts';
+import { manyMembers } from '../support/scenes.ts';
+import { openShop } from '../support/shop.ts';
+import { countStatements } from '../support/statements.ts';
+
+const deps = await testDeps();
+const api = await startApi(deps);
+let programId: ProgramId;
+let secretKey: string;
+let campaignId: string;
+
+beforeAll(async () => {
+  ({ programId, secretKey } = await aProgram(deps));
+  const mailing = await openMailing(deps, await openShop(deps, { programId }));
+  const { id: poolId } = await aPool(deps, { programId, codes: 60 });
+  const members = await manyMembers(deps, { programId, count: 60 });
+  const recipients = members.map((memberId) => ({ memberId }));
+  campaignId = (await mailing.create(poolId, recipients)).id;
+  await mailing.issue(campaignId);
+  for (let more = 50; more > 0; more--) await mailing.create(poolId);
+  const rows = await mailing.recipients(campaignId);
+  await deps.db.ownershipConflict.createMany({
+    data: rows.map(({ codeId, memberId }, i) => ({
+      ...{ programId, codeId: codeId as string, ownerId: memberId as string },
+      ...{ otherId: members[(i + 1) % 60] as string, at: new Date(0) },
+    })),
+  });
+});
+
+const LISTS: [string, string][] = [
+  [
+    'campaigns',
+    `query ($first: Int!) { page: campaigns(first: $first) { nodes {
+      id status pool { id stats { available } }
+    } } }`,
+  ],
+  [
+    'recipients with their codes',
+    `query ($first: Int!, $id: ID!) { campaign(id: $id) { recipientList(first: $first) { nodes {
+      id member { id tier { name } } refusal
+      code { id plaintext pool { id } batch { id } member { id } redemption { orderId } }
+    } } } }`,
+  ],
+  [
+    'conflicts of ownership',
+    `query ($first: Int!) { page: ownershipConflicts(first: $first) { nodes {
+      id owner { id } other { id } code { id pool { id } member { id } }
+    } } }`,
+  ],
+];
+
+test.each(LISTS)('a page of 50 %s takes as many statements as one of 1', async (_, document) => {
+  const page = async (first: number) => {
+    const { page, campaign } = await api.data(secretKey, document, { first, id: campaignId });
+    expect((page ?? campaign.recipientList).nodes).toHaveLength(first);
+  };
+  await page(3); // what is once a minute
+  const few = await countStatements(() => page(1));
+  expect(few).toBeGreaterThan(1);
+  expect(await countStatements(() => page(50))).toBe(few);
+});
