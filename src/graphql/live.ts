@@ -1,12 +1,12 @@
 /**
  * Events as they happen. One reader in a process follows the feed of a program while anybody
- * listens to it, from where a listener came in, and never passes over a late commit: it is the feed
- * itself that is read.
+ * listens to it, and never passes over a late commit: it is the feed itself that is read. One look
+ * tells for all programs which of them have something new.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
 import { unavailable } from '../kernel/errors.ts';
-import { type Cursor, feedEnd, isAfter, readFeed, type StoredEvent } from '../kernel/feed.ts';
+import { type Cursor, feedEnd, readFeed, type StoredEvent, withNews } from '../kernel/feed.ts';
 
 const PAUSE_MS = 250;
 const PAGE = 500;
@@ -15,13 +15,19 @@ const MAX_BEHIND = 10_000;
 
 type Wanted = { programId: string; types: ReadonlySet<string> | undefined };
 type Next = IteratorResult<StoredEvent, undefined>;
-type Reader = { listeners: Set<Listener>; cursor: Cursor };
+/** `begun`: where the feed ended when its first listener came. */
+type Reader = {
+  listeners: Set<Listener>;
+  begun: Promise<Cursor>;
+  cursor: Cursor | undefined;
+};
 
 const DONE: Next = { done: true, value: undefined };
 
 export class LiveFeeds {
   readonly #deps: Pick<Deps, 'db' | 'log'>;
   readonly #readers = new Map<string, Reader>();
+  #isFollowing = false;
 
   constructor(deps: Pick<Deps, 'db' | 'log'>) {
     this.#deps = deps;
@@ -32,18 +38,39 @@ export class LiveFeeds {
     return this.#readers.size;
   }
 
-  /** Every event of these types that is committed from now on, until it is returned. */
+  /**
+   * Every event of these types that is committed from now on, until it is returned. It hears what
+   * is read from this moment, before anything is waited for: what is read while somebody asks where
+   * the feed ends would be lost to him.
+   */
   async listen({ programId, types }: Wanted): Promise<AsyncIterableIterator<StoredEvent>> {
-    const start = await feedEnd(this.#deps);
-    const listener = new Listener({ start, types, onEnd: () => this.#leave(programId, listener) });
-    const reader = this.#readers.get(programId);
-    if (reader) reader.listeners.add(listener);
-    else {
-      const first = { listeners: new Set([listener]), cursor: start };
-      this.#readers.set(programId, first);
-      void this.#follow(programId, first);
+    const listener = new Listener({ types, onEnd: () => this.#leave(programId, listener) });
+    const reader = this.#readers.get(programId) ?? this.#begin(programId);
+    reader.listeners.add(listener);
+    try {
+      await reader.begun;
+    } catch (error) {
+      await listener.return();
+      throw error;
     }
     return listener;
+  }
+
+  #begin(programId: string): Reader {
+    const reader: Reader = {
+      listeners: new Set(),
+      begun: feedEnd(this.#deps),
+      cursor: undefined,
+    };
+    reader.begun.then(
+      (cursor) => {
+        reader.cursor = cursor;
+      },
+      () => {}, // whoever listens is told
+    );
+    this.#readers.set(programId, reader);
+    if (!this.#isFollowing) void this.#follow();
+    return reader;
   }
 
   #leave(programId: string, listener: Listener): void {
@@ -52,31 +79,40 @@ export class LiveFeeds {
     if (reader?.listeners.size === 0) this.#readers.delete(programId);
   }
 
-  async #follow(programId: string, reader: Reader): Promise<void> {
-    while (reader.listeners.size > 0) {
-      const events = await this.#read(programId, reader.cursor);
-      for (const event of events) for (const listener of reader.listeners) listener.offer(event);
-      reader.cursor = events.at(-1) ?? reader.cursor;
-      if (events.length < PAGE) await sleep(PAUSE_MS, undefined, { ref: false });
+  async #follow(): Promise<void> {
+    this.#isFollowing = true;
+    while (this.#readers.size > 0) {
+      // A database that is away is asked again: what was committed meanwhile is still to be read.
+      const isMore = await this.#look().catch((error: unknown) => {
+        this.#deps.log.warn({ err: error }, 'the feed could not be read');
+        return false;
+      });
+      if (!isMore) await sleep(PAUSE_MS, undefined, { ref: false });
     }
+    this.#isFollowing = false;
   }
 
-  /** A database that is away is asked again: what was committed meanwhile is still to be read. */
-  async #read(programId: string, after: Cursor): Promise<StoredEvent[]> {
-    try {
-      return await readFeed(this.#deps, { programId, after, limit: PAGE });
-    } catch (error) {
-      this.#deps.log.warn({ err: error, programId }, 'the feed could not be read');
-      return [];
+  /** Answers whether there is more than was read. */
+  async #look(): Promise<boolean> {
+    const places = [...this.#readers].flatMap(([programId, reader]) =>
+      reader.cursor ? { programId, reader, after: reader.cursor } : [],
+    );
+    let isMore = false;
+    for (const { programId, reader, after } of await withNews(this.#deps, places)) {
+      const events = await readFeed(this.#deps, { programId, after, limit: PAGE });
+      tell(reader, events);
+      isMore ||= events.length === PAGE;
     }
+    return isMore;
   }
 }
 
-type Listening = {
-  start: Cursor;
-  types: ReadonlySet<string> | undefined;
-  onEnd: () => void;
-};
+function tell(reader: Reader, events: StoredEvent[]): void {
+  for (const event of events) for (const listener of reader.listeners) listener.offer(event);
+  reader.cursor = events.at(-1) ?? reader.cursor;
+}
+
+type Listening = { types: ReadonlySet<string> | undefined; onEnd: () => void };
 
 /**
  * What one subscription is still to be given. No async generator: the return() of one would wait
@@ -94,8 +130,8 @@ class Listener implements AsyncIterableIterator<StoredEvent> {
   }
 
   offer(event: StoredEvent): void {
-    const { start, types } = this.#of;
-    if (this.#isOver || !isAfter(event, start) || (types && !types.has(event.type))) return;
+    const { types } = this.#of;
+    if (this.#isOver || (types && !types.has(event.type))) return;
     if (this.#waiting) this.#answer({ done: false, value: event });
     else if (this.#queue.push(event) > MAX_BEHIND) {
       this.#isBehind = true;

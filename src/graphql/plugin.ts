@@ -143,7 +143,10 @@ type Labels = { type: string; fields: string[] };
 const labels = new WeakMap<OperationDefinitionNode, Labels>();
 
 /** Root fields by the names that the schema gives them; fragments at the root are looked into. */
-function labelsOf(operation: OperationDefinitionNode, rootFields: ReadonlySet<string>): Labels {
+export function labelsOf(
+  operation: OperationDefinitionNode,
+  rootFields: ReadonlySet<string>,
+): Labels {
   const known = labels.get(operation);
   if (known) return known;
   const fields = operation.selectionSet.selections.map((selection) => {

@@ -10,12 +10,14 @@ import {
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
+  type OperationDefinitionNode,
   parse,
   specifiedRules,
   validate,
 } from 'graphql';
 import type { SubscribePayload } from 'graphql-ws';
 import type { Deps } from '../deps.ts';
+import { apiMetrics } from '../http/metrics.ts';
 import { badInput } from '../kernel/errors.ts';
 import { authenticate, type Caller } from '../programs/index.ts';
 import { authorise } from './authorise.ts';
@@ -25,6 +27,7 @@ import { type Fault, faultOf } from './errors.ts';
 import { costOf, limits, MAX_COST, MAX_TOKENS } from './limits.ts';
 import type { LiveFeeds } from './live.ts';
 import { makeLoaders } from './loaders.ts';
+import { labelsOf } from './plugin.ts';
 import { overSockets } from './socket-wire.ts';
 
 const MAX_SUBSCRIPTIONS = 20;
@@ -57,12 +60,14 @@ export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHan
           if (isFull) throw badInput('id', `at most ${MAX_SUBSCRIPTIONS} subscriptions at once`);
           return admit(serving, { payload, extra: extra as Extra });
         } catch (error) {
-          return [presented(error)];
+          return [asGraphQL(error)];
         }
       },
-      onError: (...[, , , errors]) => errors.map(presented),
-      onNext: (...[, , , , result]) =>
-        result.errors ? { ...result, errors: result.errors.map(presented) } : undefined,
+      onError: ({ extra }, ...[, , errors]) => presented(deps, { errors, extra }),
+      onNext: ({ extra }, ...[, , , result]) =>
+        result.errors
+          ? { ...result, errors: presented(deps, { errors: result.errors, extra }) }
+          : undefined,
     },
     deps.log,
   );
@@ -119,6 +124,7 @@ function admit(
   const members = new Set<string>();
   const contextValue: Context = { deps, caller, address, requestId, loaders, live, members };
   const { operationName } = payload;
+  count(deps, { schema, operation });
   return { schema, document, contextValue, variableValues: variables, operationName };
 }
 
@@ -145,8 +151,32 @@ function parsed(query: string): DocumentNode {
 const asError = ({ code, message, field }: Fault) =>
   new GraphQLError(message, { extensions: { code, ...(field && { field }) } });
 
-/** As clients see it: what carries a code was said on purpose. */
-function presented(error: unknown): GraphQLError {
-  if (error instanceof GraphQLError && error.extensions.code) return error;
-  return asError(faultOf(error));
+function count(deps: Deps, of: { schema: GraphQLSchema; operation: OperationDefinitionNode }) {
+  const root = of.schema.getRootType(of.operation.operation);
+  const { type, fields } = labelsOf(of.operation, new Set(Object.keys(root?.getFields() ?? {})));
+  for (const field of fields) apiMetrics(deps).operations.inc({ type, field });
+}
+
+const asGraphQL = (error: unknown): GraphQLError =>
+  error instanceof GraphQLError
+    ? error
+    : new GraphQLError('', { originalError: error instanceof Error ? error : null });
+
+/**
+ * As clients see them, counted; of what nobody threw on purpose the log says which it was. What
+ * carries a code was said on purpose.
+ */
+function presented(
+  deps: Deps,
+  { errors, extra }: { errors: readonly GraphQLError[]; extra: Partial<Extra> },
+): GraphQLError[] {
+  const { requestId } = extra;
+  return errors.map((error) => {
+    const said = error.extensions.code ? error : asError(faultOf(error));
+    const { code } = said.extensions;
+    if (code === 'INTERNAL_SERVER_ERROR')
+      deps.log.error({ err: error.originalError ?? error, requestId }, 'internal error');
+    apiMetrics(deps).errors.inc({ code: String(code) });
+    return new GraphQLError(said.message, { extensions: { ...said.extensions, requestId } });
+  });
 }

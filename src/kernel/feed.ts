@@ -53,6 +53,24 @@ export function readFeed({ db }: Reader, feed: Feed): Promise<StoredEvent[]> {
       ${limit}::int, ${memberId}::uuid)`;
 }
 
+type Place = { programId: string; after: Cursor };
+
+/** Those of several feeds in which there is something after the place. */
+export async function withNews<P extends Place>({ db }: Reader, places: P[]): Promise<P[]> {
+  if (places.length === 0) return [];
+  const list = places.map(({ programId, after }) => ({
+    program: programId,
+    xid: `${after.xid}`,
+    id: `${after.id}`,
+  }));
+  const rows = await db.$queryRaw<{ program: string }[]>`
+    SELECT p.program::text FROM jsonb_to_recordset(${JSON.stringify(list)}::jsonb)
+      AS p(program uuid, xid bigint, id bigint)
+    WHERE EXISTS (SELECT FROM read_events(p.program, p.xid, p.id, 1))`;
+  const found = new Set(rows.map(({ program }) => program));
+  return places.filter(({ programId }) => found.has(programId));
+}
+
 /** Where the feed ends now: whatever is committed from here on comes after it. */
 export async function feedEnd({ db }: Reader): Promise<Cursor> {
   const [row] = await db.$queryRaw<{ xid: bigint }[]>`SELECT events_horizon() AS xid`;

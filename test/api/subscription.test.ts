@@ -1,19 +1,23 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient, type FormattedExecutionResult } from 'graphql-ws';
 import { afterAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { LiveFeeds } from '../../src/graphql/live.ts';
+import { openLog } from '../../src/kernel/log.ts';
 import { createMemberToken, revokeSecretKey } from '../../src/programs/index.ts';
 import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
 import { aMember, aProgram } from '../support/factories.ts';
 import { until } from '../support/until.ts';
+import { movableClock } from '../support/webhooks.ts';
 import { aKey } from '../support/world.ts';
 
 const deps = await testDeps();
 const api = await startApi(deps);
 const { programId, secretKey } = await aProgram(deps);
-const socketUrl = `${api.url.replace('http', 'ws')}/graphql`;
+const urlOf = (of: { url: string }) => `${of.url.replace('http', 'ws')}/graphql`;
+const socketUrl = urlOf(api);
 const clients: Client[] = [];
 afterAll(async () => {
   for (const client of clients) await client.dispose();
@@ -22,15 +26,17 @@ afterAll(async () => {
 type Message = FormattedExecutionResult<{ events: { id: string; type: string } }>;
 type Heard = { messages: Message[]; closed: { code: number; reason: string } | undefined };
 
+const EVENTS = 'subscription { events { id type memberId data at } }';
+type Asking = { query?: string; variables?: Record<string, unknown>; api?: typeof api };
+
 /** Subscribes, and keeps what arrives. `credential` is what connection_init says, if anything. */
 function listen(
   credential: string | undefined,
-  query = 'subscription { events { id type memberId data at } }',
-  variables: Record<string, unknown> = {},
+  { query = EVENTS, variables = {}, ...at }: Asking = {},
 ): Heard & { leave(): void } {
   const heard: Heard = { messages: [], closed: undefined };
   const client = createClient({
-    url: socketUrl,
+    url: urlOf(at.api ?? api),
     webSocketImpl: WebSocket,
     retryAttempts: 0,
     lazy: true,
@@ -53,6 +59,22 @@ function listen(
     },
   );
   return Object.assign(heard, { leave });
+}
+
+/** The same, but for these. */
+const overlaid = <T extends object>(of: T, by: Partial<T>): T =>
+  new Proxy(of, { get: (target, name) => Reflect.get(name in by ? by : target, name) });
+
+/** Whether somebody asks where the feed ends. */
+const isAboutTheEnd = ([sql]: readonly unknown[]) =>
+  String(sql) === 'SELECT events_horizon() AS xid';
+
+function gate(): { opened: Promise<void>; open(): void } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open: () => open() };
 }
 
 const typesIn = ({ messages }: Heard) => messages.map(({ data }) => data?.events.type);
@@ -85,11 +107,10 @@ test('what is committed arrives as it is told by the feed, and only of one’s o
 
 test('only the types that were asked for arrive', async () => {
   const all = listen(`Bearer ${secretKey}`);
-  const some = listen(
-    `Bearer ${secretKey}`,
-    'subscription ($types: [String!]) { events(types: $types) { type } }',
-    { types: ['points.awarded'] },
-  );
+  const some = listen(`Bearer ${secretKey}`, {
+    query: 'subscription ($types: [String!]) { events(types: $types) { type } }',
+    variables: { types: ['points.awarded'] },
+  });
   await heardFirst(all);
   const member = await aMember(deps, { programId });
   const award = `mutation ($id: ID!, $order: String!) { awardPoints(input:
@@ -148,7 +169,7 @@ test.each([
 ])(
   '%s is refused with what was expected, and not with what was sent',
   async (...[, query, variables, code, named]) => {
-    const heard = listen(`Bearer ${secretKey}`, query, variables);
+    const heard = listen(`Bearer ${secretKey}`, { query, variables });
     await until(() => heard.messages.length > 0);
     expect(codesIn(heard)).toEqual([code]);
     expect(heard.messages[0]?.errors?.[0]?.message).toContain(named);
@@ -185,6 +206,95 @@ test('a program is followed while somebody listens, by one reader, and no longer
   expect(live.readers).toBe(1);
   await two.return?.();
   expect(live.readers).toBe(0);
+});
+
+test('who joins while a program is followed hears what is committed from then on', async () => {
+  const asking = gate();
+  const heard = gate();
+  let isJoining = false;
+  // Whoever asks where the feed ends is answered when the others have heard of what comes next.
+  const $queryRaw = (async (...query: Parameters<typeof deps.db.$queryRaw>) => {
+    const rows = await deps.db.$queryRaw(...query);
+    if (isAboutTheEnd(query) && isJoining) {
+      asking.open();
+      await heard.opened;
+    }
+    return rows;
+  }) as typeof deps.db.$queryRaw;
+  const live = new LiveFeeds({ ...deps, db: overlaid(deps.db, { $queryRaw }) });
+  const one = await live.listen({ programId, types: undefined });
+  isJoining = true;
+  const joining = live.listen({ programId, types: undefined });
+  await Promise.race([asking.opened, joining]);
+  const first = await aMember(deps, { programId });
+  expect(await one.next()).toMatchObject({ value: { memberId: first.id } });
+  heard.open();
+  const two = await joining;
+  await aMember(deps, { programId });
+  expect(await two.next()).toMatchObject({ value: { memberId: first.id } });
+  await one.return?.();
+  await two.return?.();
+});
+
+test('each program is told its own, and who comes again is told nothing twice', async () => {
+  const live = new LiveFeeds(deps);
+  const other = await aProgram(deps);
+  const mine = await live.listen({ programId, types: undefined });
+  const theirs = await live.listen({ programId: other.programId, types: undefined });
+  await aMember(deps, { programId });
+  await mine.next();
+  await mine.return?.();
+  const again = await live.listen({ programId, types: undefined });
+  const [here, there] = [await aMember(deps, { programId }), await aMember(deps, other)];
+  expect(await again.next()).toMatchObject({ value: { programId, memberId: here.id } });
+  expect(await theirs.next()).toMatchObject({ value: { memberId: there.id } });
+  await again.return?.();
+  await theirs.return?.();
+  expect(live.readers).toBe(0);
+});
+
+test('an internal error is told without a word of it, logged by its request, and counted', async () => {
+  let text = '';
+  const log = openLog('error', {
+    write: (line: string) => {
+      text += line;
+    },
+  });
+  const $queryRaw = ((...query: Parameters<typeof deps.db.$queryRaw>) =>
+    isAboutTheEnd(query)
+      ? Promise.reject(new Error('zebra'))
+      : deps.db.$queryRaw(...query)) as typeof deps.db.$queryRaw;
+  const own = await startApi({ ...deps, log, db: overlaid(deps.db, { $queryRaw }) });
+  const heard = listen(`Bearer ${secretKey}`, { api: own });
+  await until(() => heard.messages.length > 0);
+  const [error] = heard.messages[0]?.errors ?? [];
+  expect(error?.extensions).toEqual({
+    code: 'INTERNAL_SERVER_ERROR',
+    requestId: expect.any(String),
+  });
+  const line = JSON.parse(text.trim().split('\n')[0] ?? '');
+  expect(line).toMatchObject({ msg: 'internal error', requestId: error?.extensions?.requestId });
+  expect(JSON.stringify(heard.messages)).not.toContain('zebra');
+  const numbers = await deps.metrics.metrics();
+  expect(numbers).toContain('flash_graphql_errors_total{code="INTERNAL_SERVER_ERROR"} 1');
+  expect(numbers).toMatch(
+    /flash_graphql_operations_total{type="subscription",field="events"} [1-9]/,
+  );
+});
+
+test('a token that runs out ends the connection that was opened with it', async () => {
+  const clock = movableClock();
+  const own = await startApi({ ...deps, clock });
+  const member = await aMember(deps, { programId });
+  const token = await createMemberToken(deps, { programId, memberId: member.id, ttlSeconds: 60 });
+  const client = new WebSocket(urlOf(own), 'graphql-transport-ws');
+  await once(client, 'open');
+  const payload = { authorization: `Bearer ${token}` };
+  client.send(JSON.stringify({ type: 'connection_init', payload }));
+  const [ack] = await once(client, 'message');
+  expect(JSON.parse(String(ack))).toEqual({ type: 'connection_ack' });
+  clock.move(61_000);
+  expect((await once(client, 'close'))[0]).toBe(4401);
 });
 
 test('closing the API closes the sockets, and does not wait for them', async () => {
