@@ -303,6 +303,41 @@ test('facts that took long are kept for a while, and quick ones are read anew', 
   expect(await count(later)).toBe(4);
 });
 
+test('the facts that are kept of two programs are each its own', async () => {
+  const slow = slowDeps(1_500);
+  const shops = [await openShop(deps), await openShop(deps)];
+  const names = async () =>
+    Promise.all(
+      shops.map(async ({ programId }) => {
+        const { pools } = await couponFacts(slow, { programId });
+        return pools.map(({ name }) => name);
+      }),
+    );
+  for (const [i, shop] of shops.entries()) await shop.pool(1, { name: `Pool of shop ${i}` });
+  const own = [['Pool of shop 0'], ['Pool of shop 1']];
+  expect(await names()).toEqual(own);
+  // They are kept: a second pool is not seen yet.
+  for (const shop of shops) await shop.pool(1, { name: 'Later' });
+  expect(await names()).toEqual(own);
+});
+
+test('pools that did the same come in one order, each time', async () => {
+  const shop = await openShop(deps);
+  const { programId } = shop;
+  const { id } = await shop.draft(1);
+  const { id: _, ...like } = await deps.db.pool.findUniqueOrThrow({
+    where: { programId_id: { programId, id: id as PoolId } },
+  });
+  const ids = [7, 3, 9, 1, 5].map((n) => `00000000-0000-7000-8000-00000000000${n}`);
+  for (const one of ids) await deps.db.pool.create({ data: { ...like, id: one } });
+  await deps.db.pool.updateMany({
+    where: { programId, id: ids[1] as string },
+    data: { name: 'x' },
+  });
+  const { pools } = await couponFacts(deps, { programId });
+  expect(pools.map(({ poolId }) => poolId)).toEqual([...ids.toSorted(), id]);
+});
+
 test('whoever asks while the facts are being read shares the reading; a failure is not kept', async () => {
   const shop = await openShop(deps);
   const { programId } = shop;
