@@ -8,17 +8,17 @@ import type { Line } from './line.ts';
 
 const EVERY_MS = 1_000;
 const RESIDENT = 'process_resident_memory_bytes';
-export const MEBIBYTE = 2 ** 20;
+const MEBIBYTE = 2 ** 20;
 /** How much it may grow in the second half: less than a collection more or less makes. */
-export const MAX_GROWTH = 0.05;
+const MAX_GROWTH = 0.05;
 /** Once they all have a code, the same claims go on for as long as one likes. */
 const CLAIMING = 5_000;
 const ROUND_SECONDS = 10;
 
-export type Sample = { seconds: number; bytes: number };
+type Sample = { seconds: number; bytes: number };
 
 /** Growth along the straight line through the samples, from the first to the last. */
-export function growth(samples: Sample[]): { from: number; to: number } {
+function growth(samples: Sample[]): { from: number; to: number } {
   const n = samples.length;
   const mean = (of: (one: Sample) => number) => samples.reduce((s, one) => s + of(one), 0) / n;
   const [x, y] = [mean((one) => one.seconds), mean((one) => one.bytes)];

@@ -11,14 +11,16 @@ import { unchanged } from '../support/unchanged.ts';
 const deps = await testDeps();
 const tasks = dailyTasks.map(({ task }) => task);
 const DAY = '2021-03-05';
-const MEMBERS = torture ? 10_000 : 250;
+/** More than a page. */
+const MEMBERS = torture ? 10_000 : 450;
 
 const counts = ({ changed, failed }: { changed: number; failed: number }) => [changed, failed];
 
 test('for every task, one of many fails: the others are done, and it is once repaired', async () => {
   const scene = await everythingDue(deps, { day: DAY, count: MEMBERS });
   const { programId, members, start } = scene;
-  const sick = new Map(tasks.map((task, n) => [task, members[7 + 11 * n] as string]));
+  const places = tasks.map((_, n) => 7 + 100 * n); // on the first page, and on the second
+  const sick = new Map(tasks.map((task, n) => [task, members[places[n] as number] as string]));
   const repairs = new Map<WorkerTask, () => Promise<void>>();
   for (const [task, memberId] of sick) repairs.set(task, await poison(deps, { task, memberId }));
   await advanceClock(deps, { programId, to: start });
@@ -34,11 +36,14 @@ test('for every task, one of many fails: the others are done, and it is once rep
     const [repaired] = await deps.db.workerFailure.findMany({ where: { programId, task } });
     expect(repaired).toMatchObject({ attempts: 2, resolvedAt: expect.any(Date) });
   }
-  const twin = await everythingDue(deps, { day: DAY, count: MEMBERS });
+  const twin = await everythingDue(deps, { day: DAY, count: 1 });
   await advanceClock(deps, { programId: twin.programId, to: start });
-  // The order in which a member's tasks were done in the end is another.
-  const sound = (states: unknown[]) => states.filter((_, n) => n < 7 || n > 7 + 11 * tasks.length);
-  expect(sound(await stateOf(deps, scene))).toEqual(sound(await stateOf(deps, twin)));
+  const [one] = await stateOf(deps, twin);
+  // The order in which the tasks of the others were done in the end is another.
+  const sound = (await stateOf(deps, scene)).filter((_, n) => !places.includes(n));
+  expect(new Set(sound.map((state) => JSON.stringify(state)))).toEqual(
+    new Set([JSON.stringify(one)]),
+  );
   for (const { programId: id } of [scene, twin])
     expect((await reconcile(deps, { programId: id })).differences).toEqual([]);
 });

@@ -125,23 +125,26 @@ test('merchants see who failed, on which day and why, without a value', async ()
   expect((await ask(next)).workerFailures.nodes).toEqual([]);
 });
 
-test('a pool that cannot be topped up fails for the program, and is done by the next run', async () => {
+test('one of three pools cannot be topped up: the others are, and it is by the next run', async () => {
   const own = await openLedger(deps);
   const { programId } = own;
   const input = { exhaustion: 'TOP_UP', maxCodes: 1_000 } as const;
-  const { id: poolId } = await aPool(deps, { programId, codes: 0, input });
+  const pools = [];
+  for (let n = 0; n < 3; n++) pools.push(await aPool(deps, { programId, codes: 0, input }));
   const [holder] = await sessions(deps.config.databaseUrl, 1);
   await holder?.begin();
-  await holder?.query('SELECT lock_pool($1, $2)', [programId, poolId]);
+  await holder?.query('SELECT lock_pool($1, $2)', [programId, pools[1]?.id]);
   const task = 'TOP_UP_POOLS';
   const failed = await runWorker(deps, { programId, task });
-  expect(failed).toMatchObject({ scanned: 1, changed: 0, failed: 1 });
+  expect(failed).toMatchObject({ scanned: 3, changed: 2, failed: 1 });
   expect(failed.failures).toMatchObject([
     { memberId: null, message: 'the database is busy: ask again' },
   ]);
   await holder?.rollback();
   expect(await runWorker(deps, { programId, task })).toMatchObject({ changed: 1, failed: 0 });
   expect(await open(programId)).toEqual([]);
+  const made = await deps.db.code.groupBy({ by: ['poolId'], where: { programId }, _count: true });
+  expect(made.map(({ _count }) => _count)).toEqual([500, 500, 500]);
 });
 
 test('the fleet leaves a pool that failed alone until its next attempt, and the others of the day', async () => {
