@@ -9,6 +9,7 @@ import { type Random, systemRandom } from './kernel/crypto.ts';
 import { type Db, openDb } from './kernel/db.ts';
 import { counted } from './kernel/hot-metrics.ts';
 import { type Logger, openLog } from './kernel/log.ts';
+import { refuseRestored } from './kernel/restored.ts';
 import { SetupError } from './kernel/setup-error.ts';
 import { type LedgerQueues, openLedgerQueues } from './loyalty/index.ts';
 import { startTracing } from './tracing.ts';
@@ -107,4 +108,5 @@ async function checkDatabase(db: Db): Promise<void> {
     );
   }
   if (!isMigrated) throw new SetupError('the database is empty: run `npm run migrate` first');
+  await refuseRestored((sql) => db.$queryRaw(sql));
 }

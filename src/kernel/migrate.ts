@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
+import { refuseRestored } from './restored.ts';
 import { NO_FILTERS, readMigrations, withEngine } from './schema-engine.ts';
 import { SetupError } from './setup-error.ts';
 
@@ -31,6 +32,7 @@ export async function migrate(databaseUrl: string, options: Options = {}): Promi
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATE_LOCK]);
     const migrations = await applyMigrations(databaseUrl, folder).catch(rethrow);
     const functions = await installFunctions(client, folder);
+    await refuseRestored(async ({ text }) => (await client.query(text)).rows);
     await client.query('COMMIT');
     return [...migrations, ...functions];
   } finally {
