@@ -1,5 +1,7 @@
-/** How long the facts of the advisor take, in a portfolio as large as one gets. */
+/** How long the advisor takes, and its facts alone, in a portfolio as large as one gets. */
+import { readFile } from 'node:fs/promises';
 import type { ProgramId } from '../../src/kernel/ids.ts';
+import { readFacts } from '../../src/marketing/queries.ts';
 import { createProgram } from '../../src/programs/index.ts';
 import type { Result } from '../report.ts';
 import { settle } from '../seed.ts';
@@ -11,21 +13,26 @@ const MEMBERS = 100_000;
 const PURCHASES = 300_000;
 const REPEATS = 11;
 const AT_MOST_MS = 1_000;
+const MANUAL = new URL('../../docs/advisor.md', import.meta.url);
 
-const REPORT = `{ couponAdvisor { source facts { asOf averageOrder
-  pools { issued redeemed redemptionRate discountGiven orderRevenue marginImpact quadrant }
-  segments { name members revenue } } suggestions { title draft { discountValue } } } }`;
+/** The question as those who use the advisor are shown it. */
+async function documented(): Promise<string> {
+  const [, query] = /```graphql\n(.*?)```/s.exec(await readFile(MANUAL, 'utf8')) ?? [];
+  if (query === undefined) throw new Error('docs/advisor.md shows no question');
+  return query;
+}
 
 /** Six of ten codes are given out, three of them redeemed within the last ninety days. */
-async function furnish(world: World): Promise<{ codes: number; secretKey: string }> {
+async function furnish(world: World): Promise<{ programId: ProgramId; secretKey: string }> {
   const codes = world.options.hotCodes;
   const input = { name: 'Portfolio', currency: 'USD', timeZone: 'Europe/Berlin', sandbox: false };
   const { program, secretKey } = await createProgram(world.deps, { input });
+  const programId = program.id as ProgramId;
   const client = await world.sql.connect();
   try {
     // In their final states, past the triggers that keep codes on their way there.
     await client.query('SET session_replication_role = replica');
-    const steps = statements({ programId: program.id as ProgramId, codes });
+    const steps = statements({ programId, codes });
     const bar = world.progress('portfolio', steps.length);
     for (const step of steps) {
       await client.query(step);
@@ -35,7 +42,7 @@ async function furnish(world: World): Promise<{ codes: number; secretKey: string
   } finally {
     client.release(true);
   }
-  return { codes, secretKey };
+  return { programId, secretKey };
 }
 
 const id = (kind: number, n: string) =>
@@ -78,32 +85,56 @@ const statements = ({ programId, codes }: { programId: ProgramId; codes: number 
    FROM generate_series(0, ${codes - 1}) n WHERE n % 10 < 3`,
 ];
 
-async function run(world: World): Promise<Result[]> {
-  const { codes, secretKey } = await furnish(world);
-  await settle(world);
+/** The first time apart from the others: it finds nothing in the database's memory. */
+async function timed(ask: () => Promise<unknown>): Promise<{ first: number; later: number[] }> {
   const times: number[] = [];
   for (let i = 0; i < REPEATS; i++) {
     const began = performance.now();
-    await world.api.query(secretKey, { query: REPORT });
+    await ask();
     times.push(performance.now() - began);
   }
   const [first = Number.NaN, ...later] = times;
-  later.sort((a, b) => a - b);
-  const p50 = later[later.length >> 1] as number;
-  const count = codes.toLocaleString('en');
+  return { first, later: later.sort((a, b) => a - b) };
+}
+
+function result(operation: string, { first, later }: Awaited<ReturnType<typeof timed>>): Result {
+  const [p50, p99] = [later[later.length >> 1] as number, later.at(-1) as number];
+  return {
+    operation,
+    ours: p50,
+    baseline: first,
+    ratio: p50 / first,
+    p50,
+    p99,
+    target: `<= ${AT_MOST_MS} ms after the first time`,
+    met: p99 <= AT_MOST_MS,
+  };
+}
+
+/**
+ * Facts that took a second or more are kept for a while by the process that read them: so they are
+ * read past that here, and of the reports it is said how many stood on facts of their own.
+ */
+async function run(world: World): Promise<Result[]> {
+  const { programId, secretKey } = await furnish(world);
+  await settle(world);
+  const query = await documented();
+  const facts = await timed(() => readFacts(world.deps, { programId }));
+  const instants = new Set<string>();
+  const reports = await timed(async () => {
+    const { couponAdvisor } = await world.api.query<Answer>(secretKey, { query });
+    instants.add(couponAdvisor.facts.asOf);
+  });
+  const [pools, codes] = [POOLS, world.options.hotCodes].map((count) => count.toLocaleString('en'));
+  const of = `${pools} pools, ${codes} codes`;
+  const fresh = `${instants.size} of ${REPEATS} with facts read anew`;
   return [
-    {
-      operation: `advisor, ${POOLS.toLocaleString('en')} pools and ${count} codes (ms; first)`,
-      ours: p50,
-      baseline: first,
-      ratio: p50 / first,
-      p50,
-      p99: later.at(-1) as number,
-      target: `<= ${AT_MOST_MS} ms after the first time`,
-      met: (later.at(-1) as number) <= AT_MOST_MS,
-    },
+    result(`advisor's facts, read anew, ${of} (ms; first)`, facts),
+    result(`advisor over HTTP, ${fresh}, ${of} (ms; first)`, reports),
   ];
 }
+
+type Answer = { couponAdvisor: { facts: { asOf: string } } };
 
 export const advisor: Line = {
   name: 'advisor',
