@@ -42,7 +42,7 @@ BEGIN
   END IF;
 
   v_open := ARRAY(SELECT i.*::claim_item FROM unnest(v_items) i
-    WHERE i.ord <> ALL (SELECT r.ord FROM unnest(v_results) r) ORDER BY i.ord);
+    WHERE i.ord <> ALL (ARRAY(SELECT r.ord FROM unnest(v_results) r)) ORDER BY i.ord);
 
   -- Pool after pool down the chains, the asked ones first. Usually this is one round.
   FOR v_step IN
@@ -55,7 +55,7 @@ BEGIN
       ARRAY(SELECT o.*::claim_item FROM unnest(v_open) o WHERE o.asked_pool_id = v_step.asked_id),
       p_after, v_now);
     v_open := ARRAY(SELECT o.*::claim_item FROM unnest(v_open) o
-      WHERE o.ord <> ALL (SELECT r.ord FROM unnest(v_results) r) ORDER BY o.ord);
+      WHERE o.ord <> ALL (ARRAY(SELECT r.ord FROM unnest(v_results) r)) ORDER BY o.ord);
   END LOOP;
 
   IF v_named THEN

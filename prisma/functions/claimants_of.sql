@@ -11,7 +11,8 @@ RETURNS claim_item[] LANGUAGE sql STABLE AS $$
     i.claim_key, i.actor,
     array_remove(ARRAY['member:' || m.id,
       'email:' || who.email, 'mailbox:' || mailbox_of(who.email),
-      'email:' || nullif(m.email, who.email), 'mailbox:' || mailbox_of(m.email)], NULL),
+      'email:' || nullif(m.email, who.email),
+      'mailbox:' || mailbox_of(nullif(m.email, who.email))], NULL),
     i.recipient_id)::claim_item ORDER BY i.ord)
   FROM jsonb_to_recordset(p_items) AS i(ord int, pool_id uuid, member_id uuid, email text,
     recipient_id uuid, claim_key text, actor text)

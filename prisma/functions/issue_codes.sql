@@ -4,7 +4,7 @@
 -- already keeps that one; a refusal is kept with its recipient. Answers what became of those who
 -- lacked a code, AGAIN and TOP_UP (with the pool to mint for) being for the caller to ask again.
 --
--- Locks: as claim_codes, at most 500 for 90 recipients.
+-- Locks: as claim_codes, at most 500 for 160 recipients.
 DROP FUNCTION IF EXISTS issue_codes(uuid, uuid, uuid[], jsonb);
 CREATE FUNCTION issue_codes(p_program uuid, p_campaign uuid, p_recipients uuid[], p_after jsonb)
 RETURNS TABLE (recipient uuid, outcome text, pool uuid, code uuid)

@@ -8,10 +8,12 @@ import { getCampaign } from './campaigns.ts';
 import { type Issued, issueCodesSql } from './sql/issue-codes.ts';
 import type { Campaign, CampaignRef } from './types.ts';
 
-// Five locks for each recipient, and eight for a chain of pools: less than a transaction may hold.
-const CHUNK = 90;
+// Three locks for each recipient (a member, an address and its mailbox), and eight for a chain of
+// pools: less than the 500 that a transaction may hold.
+const CHUNK = 160;
 const LANES = 2;
-const PAGE = 20 * CHUNK;
+// At the end of a page one lane waits for the other.
+const PAGE = 40 * CHUNK;
 const PAUSE_MS = 20;
 
 type Run = CampaignRef & { mayGoOn(): boolean };

@@ -118,19 +118,37 @@ test('a pool that tops itself up mints for a campaign, up to its limit', async (
 });
 
 test('a run that is cut short goes on where it was, and asks nobody twice who was refused', async () => {
-  const pool = await mailing.pool(100);
-  const list = Array.from({ length: 300 }, () => ({ email: address() }));
+  const pool = await mailing.pool(200);
+  const list = Array.from({ length: 400 }, () => ({ email: address() }));
   const { id } = await mailing.create(pool.id, list);
   await mailing.begin(id);
   let chunks = 1;
   expect(await mailing.run(id, () => chunks-- > 0)).toBe(false);
-  expect(await mailing.campaign(id)).toMatchObject({ status: 'ISSUING', issued: 90 });
+  expect(await mailing.campaign(id)).toMatchObject({ status: 'ISSUING', issued: 160 });
   expect(await mailing.run(id)).toBe(true);
   expect(await mailing.campaign(id)).toMatchObject({
     status: 'FAILED',
-    issued: 100,
+    issued: 200,
     issuedUpTo: null,
   });
+});
+
+test('once a pause has answered, a run that is under way issues nothing more', async () => {
+  const pool = await mailing.pool(2_000);
+  const list = Array.from({ length: 2_000 }, () => ({ email: address() }));
+  const { id } = await mailing.create(pool.id, list);
+  await mailing.begin(id);
+  const run = mailing.run(id);
+  while ((await mailing.campaign(id)).issued === 0)
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  await pausePool(deps, { programId, poolId: pool.id });
+  const issued = await mailing.count(pool.id, 'ALLOCATED');
+  expect(await run).toBe(true);
+  expect(issued).toBeLessThan(2_000);
+  expect(await mailing.count(pool.id, 'ALLOCATED')).toBe(issued);
+  expect(await mailing.campaign(id)).toMatchObject({ status: 'FAILED', issued });
+  const rest = { campaignId: id, codeId: null, refusal: 'POOL_NOT_ISSUING' };
+  expect(await deps.db.campaignRecipient.count({ where: rest })).toBe(2_000 - issued);
 });
 
 test('recipients that are added later are given their codes by the next run, or by this one', async () => {
