@@ -62,7 +62,7 @@ async function run(shared: World): Promise<Result[]> {
   const { id } = await createCampaign(deps, { programId, input });
   let began = performance.now();
   const audience = { withoutCodeOfPool: true, maxSpent: 0 };
-  await addAudience(deps, { programId, campaignId: id as never, audience });
+  await addAudience(deps, { programId, campaignId: id as never, audience, isGone: () => false });
   const added = rate('audience of a campaign (members/s)', { count, began });
   const workers = await startWorkers(deps);
   try {

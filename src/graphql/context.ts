@@ -11,6 +11,8 @@ export type Context = {
   /** The peer's address, or what a trusted proxy says of it. */
   address: string;
   requestId: string;
+  /** Whether the client has hung up. */
+  isGone(): boolean;
   loaders: Loaders;
   live: LiveFeeds;
   /** Whom it was about, as far as the input named them: for the log. */
@@ -28,7 +30,8 @@ export async function makeContext(
   const loaders = makeLoaders(deps, caller);
   const { ip: address, id: requestId } = request;
   const members = new Set<string>(caller.kind === 'member' ? [caller.memberId] : []);
-  const context = { deps, caller, address, requestId, loaders, live, members };
+  const isGone = () => request.raw.socket.destroyed;
+  const context = { deps, caller, address, requestId, isGone, loaders, live, members };
   contexts.set(request, context);
   return context;
 }

@@ -38,7 +38,7 @@ const CHECK_EVERY_MS = 2_000;
 const UNAUTHORIZED = 4401;
 
 type Serving = { deps: Deps; schema: GraphQLSchema; live: LiveFeeds };
-type Extra = { caller?: Caller; address: string; requestId: string };
+type Extra = { caller?: Caller; address: string; requestId: string; isGone(): boolean };
 
 /** What a GET of /graphql does when it asks for a WebSocket. */
 export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHandler']> {
@@ -49,7 +49,8 @@ export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHan
       connectionInitWaitTimeout: INIT_PATIENCE_MS,
       onConnect: async ({ connectionParams, extra }) => {
         const header = credentialIn(connectionParams);
-        Object.assign(extra, { address: extra.request.ip, requestId: extra.request.id });
+        const isGone = () => extra.socket.readyState !== extra.socket.OPEN;
+        Object.assign(extra, { address: extra.request.ip, requestId: extra.request.id, isGone });
         extra.caller = await admitted(deps, { header, socket: extra.socket });
         if (extra.caller) checkAgain(deps, { header, socket: extra.socket });
         return extra.caller !== undefined;
@@ -107,7 +108,7 @@ function admit(
   { deps, schema, live }: Serving,
   { payload, extra }: { payload: SubscribePayload; extra: Extra },
 ): ExecutionArgs {
-  const { caller, address, requestId } = extra;
+  const { caller, address, requestId, isGone } = extra;
   if (!caller) throw new Error('a subscription before its connection was admitted');
   const document = read(schema, payload.query);
   const operation = getOperationAST(document, payload.operationName);
@@ -122,7 +123,8 @@ function admit(
   if (fault) throw asError(fault);
   const loaders = makeLoaders(deps, caller);
   const members = new Set<string>();
-  const contextValue: Context = { deps, caller, address, requestId, loaders, live, members };
+  const asker = { caller, address, requestId, isGone, members };
+  const contextValue: Context = { deps, loaders, live, ...asker };
   const { operationName } = payload;
   count(deps, { schema, operation });
   return { schema, document, contextValue, variableValues: variables, operationName };

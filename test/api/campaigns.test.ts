@@ -6,8 +6,10 @@ import { testDeps } from '../support/database.ts';
 import { aPool, aProgram } from '../support/factories.ts';
 import { openMailing } from '../support/mailing.ts';
 import { manyMembers } from '../support/scenes.ts';
+import { sessions } from '../support/sessions.ts';
 import { openShop } from '../support/shop.ts';
 import { countStatements } from '../support/statements.ts';
+import { until } from '../support/until.ts';
 
 const deps = await testDeps();
 const api = await startApi(deps);
@@ -64,4 +66,38 @@ test.each(LISTS)('a page of 50 %s takes as many statements as one of 1', async (
   const few = await countStatements(() => page(1));
   expect(few).toBeGreaterThan(1);
   expect(await countStatements(() => page(50))).toBe(few);
+});
+
+test('an audience is added once at a time, and no further when the client has hung up', async () => {
+  const program = await aProgram(deps);
+  await manyMembers(deps, { programId: program.programId, count: 5_100 });
+  const mailing = await openMailing(deps, await openShop(deps, program));
+  const { id } = await mailing.create((await mailing.draft(0)).id);
+  const document = `mutation ($id: ID!) {
+    addAudience(campaignId: $id, audience: { withoutCodeOfPool: false }) { recipients } }`;
+  const [holder] = await sessions(deps.config.databaseUrl, 1);
+  await holder?.begin();
+  await holder?.query('SELECT id FROM campaigns WHERE id = $1 FOR UPDATE', [id]);
+  const leases = () => deps.db.lease.count({ where: { programId: program.programId } });
+  const hangUp = new AbortController();
+  const asking = fetch(`${api.url}/graphql`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${program.secretKey}`,
+    },
+    body: JSON.stringify({ query: document, variables: { id } }),
+    signal: hangUp.signal,
+  }).catch((error: Error) => error.name);
+  await until(async () => (await leases()) === 1);
+  const { body } = await api.query(program.secretKey, document, { id });
+  expect(body.errors?.[0]?.extensions.code).toBe('CONFLICT');
+  hangUp.abort();
+  expect(await asking).toBe('AbortError');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await holder?.commit();
+  await until(async () => (await leases()) === 0);
+  expect(await mailing.campaign(id)).toMatchObject({ recipients: 5_000 });
+  const again = await api.data(program.secretKey, document, { id });
+  expect(again.addAudience.recipients).toBe(5_100);
 });

@@ -4,8 +4,15 @@
  */
 import pg from 'pg';
 import { beforeAll, expect, test } from 'vitest';
-import type { ProgramId } from '../../src/kernel/ids.ts';
-import { couponAdvisor, type Report } from '../../src/marketing/index.ts';
+import type { Deps } from '../../src/deps.ts';
+import type { CampaignId, ProgramId } from '../../src/kernel/ids.ts';
+import {
+  type AudienceInput,
+  addAudience,
+  couponAdvisor,
+  createCampaign,
+  type Report,
+} from '../../src/marketing/index.ts';
 import { problemsOf } from '../support/advice.ts';
 import { loadCdnow } from '../support/cdnow.ts';
 import { testDeps } from '../support/database.ts';
@@ -13,12 +20,13 @@ import { START } from '../support/shop.ts';
 import { torture } from '../support/torture.ts';
 
 const TODAY = new Date('2022-06-30T16:00:00Z');
+let deps: Deps;
 let programId: ProgramId;
 let report: Report;
 let databaseUrl: string;
 
 beforeAll(async () => {
-  const deps = await testDeps({ clock: { now: () => START } });
+  deps = await testDeps({ clock: { now: () => START } });
   programId = await loadCdnow(deps, { everyNth: torture ? 1 : 4 });
   report = await couponAdvisor(deps, { programId });
   ({ databaseUrl } = deps.config);
@@ -117,30 +125,47 @@ test('the facts of each pool are what plain SQL makes of each of its codes', asy
   expect(new Set(facts.map(({ quadrant }) => quadrant)).size).toBeGreaterThanOrEqual(3);
 });
 
-test('the segments are what one gets by looking at each member’s purchases', async () => {
+type Customer = { id: string; tier: string; spent: number; latest: string };
+
+/** Of each member what the purchases say. */
+async function customers(): Promise<{ members: Customer[]; purchases: number }> {
   const lots = await rows<{ id: string; tier: string; amount: number; day: string }>(`
     SELECT m.id, t.name AS tier, l.amount::int, l.day::text FROM members m
     JOIN tiers t ON t.program_id = m.program_id AND t.id = m.tier_id
     JOIN ledger_batches l ON l.program_id = m.program_id AND l.member_id = m.id
     WHERE m.program_id = $1`);
-  const members = new Map<string, { tier: string; spent: number; latest: string }>();
+  const members = new Map<string, Customer>();
   for (const { id, tier, amount, day } of lots) {
-    const known = members.get(id) ?? { tier, spent: 0, latest: day };
+    const known = members.get(id) ?? { id, tier, spent: 0, latest: day };
     const latest = day > known.latest ? day : known.latest;
-    members.set(id, { tier, spent: known.spent + amount, latest });
+    members.set(id, { id, tier, spent: known.spent + amount, latest });
   }
-  const total = [...members.values()].reduce((sum, { spent }) => sum + spent, 0);
-  const average = Math.floor(total / lots.length);
-  const ago = (day: string) => (Date.parse('2022-06-30') - Date.parse(day)) / 86_400_000;
-  const segments = new Map<string, { members: number; revenue: number }>();
-  for (const { tier, spent, latest } of members.values()) {
+  return { members: [...members.values()], purchases: lots.length };
+}
+
+const ago = (day: string) => (Date.parse('2022-06-30') - Date.parse(day)) / 86_400_000;
+const sumOf = (members: Customer[]) => members.reduce((sum, { spent }) => sum + spent, 0);
+
+/** The name of the segment that each belongs to. */
+function segmentNames({ members, purchases }: { members: Customer[]; purchases: number }) {
+  const average = Math.floor(sumOf(members) / purchases);
+  return members.map(({ tier, spent, latest }) => {
     const recency = ago(latest) < 90 ? 'active' : ago(latest) < 180 ? 'lapsing' : 'lapsed';
     const size = spent < 2 * average ? 'low' : spent < 5 * average ? 'medium' : 'high';
-    const name = spent === 0 ? `${tier}, never bought` : `${tier}, ${recency}, ${size} spend`;
+    return spent === 0 ? `${tier}, never bought` : `${tier}, ${recency}, ${size} spend`;
+  });
+}
+
+test('the segments are what one gets by looking at each member’s purchases', async () => {
+  const all = await customers();
+  const names = segmentNames(all);
+  const segments = new Map<string, { members: number; revenue: number }>();
+  for (const [i, name] of names.entries()) {
     const known = segments.get(name) ?? { members: 0, revenue: 0 };
-    segments.set(name, { members: known.members + 1, revenue: known.revenue + spent });
+    const revenue = known.revenue + (all.members[i]?.spent as number);
+    segments.set(name, { members: known.members + 1, revenue });
   }
-  segments.set('Everyone', { members: members.size, revenue: total });
+  segments.set('Everyone', { members: all.members.length, revenue: sumOf(all.members) });
   const told = report.facts.segments.map(({ name, members: count, revenue }) => [
     name,
     { members: count, revenue },
@@ -148,6 +173,50 @@ test('the segments are what one gets by looking at each member’s purchases', a
   expect(Object.fromEntries(told)).toEqual(Object.fromEntries(segments));
   const revenues = report.facts.segments.slice(1).map(({ revenue }) => revenue);
   expect(revenues).toEqual(revenues.toSorted((a, b) => b - a));
+});
+
+/** The members whom a campaign names once an audience was added. */
+async function audienceOf(audience: Partial<AudienceInput>): Promise<string[]> {
+  const poolId = report.facts.pools[0]?.poolId as string;
+  const input = { name: 'Customers', poolId, recipients: [] };
+  const { id } = await createCampaign(deps, { programId, input });
+  await addAudience(deps, {
+    ...{ programId, campaignId: id as CampaignId, isGone: () => false },
+    audience: { withoutCodeOfPool: false, ...audience },
+  });
+  const named = await deps.db.campaignRecipient.findMany({ where: { programId, campaignId: id } });
+  return named.map(({ memberId }) => memberId as string).sort();
+}
+
+test.each<[Partial<AudienceInput>, (of: Customer) => boolean]>([
+  [{ purchasedWithinDays: 30 }, ({ latest }) => ago(latest) < 30],
+  [{ notPurchasedForDays: 200, minSpent: 5_000 }, (of) => ago(of.latest) >= 200 && of.spent >= 5e3],
+  [{ minSpent: 2_500, maxSpent: 10_000 }, ({ spent }) => spent >= 2_500 && spent <= 10_000],
+])('the audience %o is whose purchases say so', async (audience, belongs) => {
+  const expected = (await customers()).members.filter(belongs).map(({ id }) => id);
+  expect(expected.length).toBeGreaterThan(10);
+  expect(await audienceOf(audience)).toEqual(expected.sort());
+});
+
+test('an audience of a tier is who stands on it', async () => {
+  const tiers = await deps.db.tier.findMany({ where: { programId } });
+  for (const { id, name } of tiers) {
+    const { members } = await customers();
+    const expected = members.filter(({ tier }) => tier === name).map((member) => member.id);
+    expect(await audienceOf({ tierIds: [id] })).toEqual(expected.sort());
+  }
+});
+
+test('the bounds of a segment, as an audience, name exactly its members', async () => {
+  const all = await customers();
+  const names = segmentNames(all);
+  for (const segment of report.facts.segments.slice(0, torture ? 31 : 8)) {
+    const { name, tierId, purchasedWithinDays, notPurchasedForDays, minSpent, maxSpent } = segment;
+    const bounds = { purchasedWithinDays, notPurchasedForDays, minSpent, maxSpent };
+    const expected = all.members.filter((_, i) => name === 'Everyone' || names[i] === name);
+    const named = await audienceOf({ ...bounds, tierIds: tierId ? [tierId] : null });
+    expect(named, name).toEqual(expected.map(({ id }) => id).sort());
+  }
 });
 
 test('the average order is the smaller of the average purchase and the average order with a code', async () => {

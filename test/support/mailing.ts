@@ -39,7 +39,11 @@ export async function openMailing(deps: Deps, of?: Awaited<ReturnType<typeof ope
     add: (id: string, recipients: RecipientInput[]) =>
       addRecipients(deps, { ...ref(id), recipients }),
     addAudience: (id: string, audience: Partial<AudienceInput> = {}) =>
-      addAudience(deps, { ...ref(id), audience: { withoutCodeOfPool: true, ...audience } }),
+      addAudience(deps, {
+        ...ref(id),
+        audience: { withoutCodeOfPool: true, ...audience },
+        isGone: () => false,
+      }),
     begin: (id: string) => issueCampaign(deps, ref(id)),
     issue: async (id: string) => {
       await issueCampaign(deps, ref(id));

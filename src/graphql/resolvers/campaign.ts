@@ -37,7 +37,11 @@ export const campaignResolvers = {
     addRecipients: (_, { campaignId, recipients }, context) =>
       addRecipients(context.deps, { ...refOf(context, campaignId), recipients }),
     addAudience: (_, { campaignId, audience }, context) =>
-      addAudience(context.deps, { ...refOf(context, campaignId), audience }),
+      addAudience(context.deps, {
+        ...refOf(context, campaignId),
+        audience,
+        isGone: context.isGone,
+      }),
     issueCampaign: (_, { id }, context) => issueCampaign(context.deps, refOf(context, id, 'id')),
   },
   Campaign: {
