@@ -36,6 +36,7 @@ BEGIN
           AND l.day > p_day) END)
   FROM members m
   JOIN tiers t ON t.program_id = m.program_id AND t.id = m.tier_id
+  LEFT JOIN tiers higher ON higher.program_id = t.program_id AND higher.rank = t.rank + 1
   -- A purchase's day is the one with which the rest falls short when it counts no longer.
   CROSS JOIN LATERAL (
     SELECT coalesce(sum(l.points), 0)::bigint AS points,
@@ -44,7 +45,8 @@ BEGIN
         ORDER BY q.day DESC GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS later
       FROM qualifying_lots(p_program.id, m.id, p_day) q) l) e
   CROSS JOIN LATERAL (
-    SELECT rank_of(p_program.id, e.points) AS to_rank,
+    SELECT CASE WHEN e.points >= higher.qualify_points
+        THEN rank_of(p_program.id, e.points) END AS to_rank,
       m.ladder_version < p_program.ladder_version AS is_stale OFFSET 0) u
   CROSS JOIN LATERAL (
     SELECT CASE

@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts';
-import type { WorkerFailure, WorkerTask } from '../generated/prisma/client.ts';
+import type { WorkerTask } from '../generated/prisma/client.ts';
 import { openFailures, resolveFailures } from './failures.ts';
 import { emptyRun, fail, type OfDay, type RunOf, type Task, type WorkerRun } from './task.ts';
 
@@ -36,9 +36,10 @@ async function runOnce(
   { task, programId, day }: RunOf & { task: ProgramTask },
 ): Promise<WorkerRun> {
   const run = emptyRun(task.task);
-  const kept: WorkerFailure[] = [];
+  const except: bigint[] = [];
   const onFailure = async (memberId: string | null, error: unknown) => {
-    kept.push(await fail(deps, { run, programId, day, memberId, error }));
+    const { id } = await fail(deps, { run, programId, day, memberId, error });
+    except.push(id);
   };
   try {
     const { scanned, changed } = await task.work(deps, { programId, day, onFailure });
@@ -47,7 +48,6 @@ async function runOnce(
     await onFailure(null, error);
     return run;
   }
-  const except = kept.map(({ id }) => id);
   await resolveFailures(deps, { programId, task: task.task, except });
   return run;
 }
