@@ -40,6 +40,8 @@ export type Config = {
   advisorPatienceMs: number;
   /** The base of an OTLP collector, to which `/v1/traces` is appended. None: no traces. */
   traceUrl?: string;
+  /** What its spans call this process. */
+  serviceName?: string;
   /** Whether webhooks may be sent to addresses that are not public ones. */
   webhookAllowPrivate: boolean;
   logLevel: string;

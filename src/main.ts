@@ -6,7 +6,7 @@ import { type OnStop, runProcess } from './lifecycle.ts';
 
 async function start(onStop: OnStop): Promise<void> {
   const config = readConfig(readEnvironment());
-  const deps = await openDeps(config);
+  const deps = await openDeps({ ...config, serviceName: 'flash-api' });
   onStop('connections', deps.close);
   const app = await buildServer(deps);
   onStop('API', () => app.close());

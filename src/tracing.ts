@@ -5,11 +5,14 @@ import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace
 import type { Config } from './config.ts';
 
 /** Answers how to send what is left and stop. A collector that is away costs spans and no more. */
-export function startTracing({ traceUrl }: Pick<Config, 'traceUrl'>): () => Promise<void> {
+export function startTracing({
+  traceUrl,
+  serviceName = 'flash',
+}: Pick<Config, 'traceUrl' | 'serviceName'>): () => Promise<void> {
   if (traceUrl === undefined) return async () => {};
   const exporter = new OTLPTraceExporter({ url: `${traceUrl.replace(/\/+$/, '')}/v1/traces` });
   const provider = new NodeTracerProvider({
-    resource: resourceFromAttributes({ 'service.name': 'flash' }),
+    resource: resourceFromAttributes({ 'service.name': serviceName }),
     spanProcessors: [new BatchSpanProcessor(exporter)],
   });
   provider.register();

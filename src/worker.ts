@@ -7,7 +7,7 @@ import { fleetMetrics, startWorkers } from './workers/index.ts';
 
 async function start(onStop: OnStop): Promise<void> {
   const config = readConfig(readEnvironment());
-  const deps = await openDeps(config);
+  const deps = await openDeps({ ...config, serviceName: 'flash-worker' });
   onStop('connections', deps.close);
   fleetMetrics(deps);
   const workers = await startWorkers(deps);

@@ -11,6 +11,9 @@ import {
 export type Random = { bytes(count: number): Buffer };
 export const systemRandom: Random = { bytes: (count) => randomBytes(count) };
 
+/** From 0 up to 1, for what is spread by chance and is no secret. */
+export const luckOf = (random: Random): number => random.bytes(4).readUInt32BE() / 2 ** 32;
+
 /** `current` writes; every key reads. A row names the key that it was written with. */
 export type Keyring = {
   readonly current: { readonly id: string; readonly key: Buffer };

@@ -77,12 +77,16 @@ export async function feedEnd({ db }: Reader): Promise<Cursor> {
   return { xid: (row as { xid: bigint }).xid, id: 0n };
 }
 
-/** Undefined: all of them. BAD_USER_INPUT names the place of one that does not exist. */
+/**
+ * Undefined: all of them. BAD_USER_INPUT for none at all, for which a client would wait in vain,
+ * and naming the place of one that does not exist.
+ */
 export function readTypes(
   types: readonly string[] | null | undefined,
   field = 'types',
 ): Set<string> | undefined {
   if (!types) return undefined;
+  if (types.length === 0) throw badInput(field, 'null for all types, or at least one');
   for (const [place, type] of types.entries())
     if (!EVENT_TYPES.includes(type as EventType))
       throw badInput(`${field}.${place}`, 'a type of event such as code.claimed');

@@ -26,6 +26,13 @@ export function traced<T>(
   });
 }
 
+/** For what is known only at the end. An error that is no exception is one all the same. */
+export function noteOnSpan(attributes: Attributes, { isError }: { isError: boolean }): void {
+  const span = trace.getActiveSpan();
+  span?.setAttributes(attributes);
+  if (isError) span?.setStatus({ code: SpanStatusCode.ERROR });
+}
+
 /** For a span that began before it was known what it is about. */
 export function renameSpan(name: string, attributes: Attributes): void {
   trace.getActiveSpan()?.updateName(name).setAttributes(attributes);

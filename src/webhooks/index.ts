@@ -1,5 +1,6 @@
 export { createWebhook } from './create-webhook.ts';
 export { type Delivered, deliverWebhook, webhooksDue } from './deliver-webhook.ts';
+export { eraseOldSecrets } from './erase-secrets.ts';
 export { webhookMetrics } from './metrics.ts';
 export { listDeadLetters, listWebhooks } from './queries.ts';
 export { replayWebhook } from './replay-webhook.ts';

@@ -1,9 +1,9 @@
 import { Counter } from 'prom-client';
 import type { Deps } from '../deps.ts';
 import { registeredOnce, watchCounts, watchNumber } from '../kernel/metrics.ts';
-import { traced } from '../kernel/trace.ts';
+import { noteOnSpan, traced } from '../kernel/trace.ts';
 import type { Sender } from './send.ts';
-import type { Outcome, WebhookRef } from './types.ts';
+import { isFailure, type WebhookRef } from './types.ts';
 
 /** The deliveries of this process, and what any process can say of the whole outbox. */
 export const webhookMetrics = registeredOnce((deps: Deps) => {
@@ -41,8 +41,9 @@ function watchOutbox(deps: Deps): void {
   });
   watchNumber(deps, {
     name: 'flash_webhook_waiting_events',
-    help: 'Events that wait for their next attempt, or behind one that does',
-    read: () => deps.db.webhookDelivery.count({ where: { deadAt: null } }),
+    help: 'Events for an enabled endpoint that wait for an attempt, or behind one that does',
+    read: () =>
+      deps.db.webhookDelivery.count({ where: { deadAt: null, webhook: { enabled: true } } }),
   });
   watchCounts(deps, {
     name: 'flash_webhooks',
@@ -87,9 +88,13 @@ export function measured(
 ): Sender {
   const send: Sender['send'] = async (post) => {
     const about = { programId, webhookId, eventId: post.headers['webhook-id'] ?? '' };
-    const outcome: Outcome = await traced('webhook delivery', about, () => sender.send(post));
-    webhookMetrics(deps).deliveries.inc({ outcome });
-    return outcome;
+    const sent = await traced('webhook delivery', about, async () => {
+      const answer = await sender.send(post);
+      noteOnSpan({ outcome: answer.outcome }, { isError: isFailure(answer.outcome) });
+      return answer;
+    });
+    webhookMetrics(deps).deliveries.inc({ outcome: sent.outcome });
+    return sent;
   };
   return { ...sender, send };
 }

@@ -1,5 +1,6 @@
 /** One round of deliveries to one endpoint: first what waits, then what is new in the feed. */
 import type { Deps } from '../deps.ts';
+import { luckOf } from '../kernel/crypto.ts';
 import { inTransaction } from '../kernel/db.ts';
 import { type Cursor, cursorText, readFeed, type StoredEvent } from '../kernel/feed.ts';
 import { type Health, watchHealth } from './health.ts';
@@ -18,7 +19,7 @@ import {
   type Undelivered,
   type Waiting,
 } from './sql/deliveries.ts';
-import type { Outcome, Webhook, WebhookRef } from './types.ts';
+import { isFailure, type Outcome, type Webhook, type WebhookRef } from './types.ts';
 
 const PAGE = 200;
 /** Messages under way to one endpoint. */
@@ -127,13 +128,10 @@ async function attempt(round: Round, event: StoredEvent): Promise<Outcome> {
   const at = deps.clock.now();
   const message = { id: cursorText(event), body: bodyOf(event) };
   const headers = signedHeaders(message, { secrets: secretsOf(deps, { webhook, now: at }), at });
-  const outcome = await asked.sender.send({
-    url: new URL(webhook.url),
-    headers,
-    body: message.body,
-  });
-  health.note(outcome);
-  return outcome;
+  const url = new URL(webhook.url);
+  const sent = await asked.sender.send({ url, headers, body: message.body });
+  health.note(sent);
+  return sent.outcome;
 }
 
 /** Whoever disables an endpoint, or moves it, does not expect it to be told a page to its end. */
@@ -151,8 +149,6 @@ const bodyOf = (event: StoredEvent): string =>
     memberId: event.memberId,
     data: event.data,
   });
-
-const isFailure = (outcome: Outcome) => outcome !== 'delivered' && outcome !== 'stopped';
 
 /**
  * Those that are due, each by itself: they are of different members. What is not wanted any more is
@@ -181,7 +177,9 @@ async function settle(
   const now = deps.clock.now();
   const attempts = event.attempts + 1;
   const firstTriedAt = event.firstTriedAt ?? now;
-  const next = isFailure(outcome) ? nextAttempt({ firstTriedAt, attempts, now }) : undefined;
+  const next = isFailure(outcome)
+    ? nextAttempt({ firstTriedAt, attempts, now, luck: luckOf(deps.random) })
+    : undefined;
   await inTransaction(deps, async (tx) => {
     await lockWebhook(tx, ref);
     const of = { ...ref, event, now };
@@ -231,7 +229,8 @@ async function deliverChain(round: Round, { chain, blocked }: Chain): Promise<Un
     const rest = chain.slice(place + 1).map((one) => untried(round, one));
     if (outcome === 'stopped') return [untried(round, event), ...rest];
     const now = round.deps.clock.now();
-    const nextAttemptAt = nextAttempt({ firstTriedAt, attempts: 1, now }) ?? now;
+    const luck = luckOf(round.deps.random);
+    const nextAttemptAt = nextAttempt({ firstTriedAt, attempts: 1, now, luck }) ?? now;
     const { xid, id, memberId } = event;
     return [{ xid, id, memberId, attempts: 1, firstTriedAt, nextAttemptAt }, ...rest];
   }

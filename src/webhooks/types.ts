@@ -18,9 +18,14 @@ export type Outcome =
   | 'delivered'
   /** It answered with any other; a redirect is not followed. */
   | 'refused'
+  /** It answered with 410: it wants to be told nothing any more. */
+  | 'gone'
   /** There was no answer in time. */
   | 'unreachable'
   /** Its name stands for an address that nothing may be sent to. */
   | 'forbidden'
   /** This process is stopping: it counts as not tried. */
   | 'stopped';
+
+export const isFailure = (outcome: Outcome): boolean =>
+  outcome !== 'delivered' && outcome !== 'stopped';

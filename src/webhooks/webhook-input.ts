@@ -14,7 +14,7 @@ export async function readWebhookInput(
   reach: Reach,
 ): Promise<WebhookSettings> {
   const url = readUrl(parse(urlText, input.url, 'input.url'));
-  const types = readWanted(input.types);
+  const types = [...(readTypes(input.types, 'input.types') ?? [])];
   await checkReachable(url, reach);
   return { url: url.href, types, enabled: input.enabled };
 }
@@ -28,9 +28,4 @@ function readUrl(said: string): URL {
   if (!isWeb || url.username || url.password) throw badInput('input.url', expected);
   url.hash = '';
   return url;
-}
-
-function readWanted(types: WebhookInput['types']): string[] {
-  if (types?.length === 0) throw badInput('input.types', 'null for all types, or at least one');
-  return [...(readTypes(types, 'input.types') ?? [])];
 }

@@ -8,6 +8,7 @@ import type { Deps } from '../deps.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { leaseEnd } from '../kernel/lease.ts';
 import { getProgram, programNow } from '../programs/index.ts';
+import { eraseOldSecrets } from '../webhooks/index.ts';
 import { background, wakeBackground, workOn } from './background.ts';
 import { retryFailures, workDays } from './daily-work.ts';
 import { atWork, WORK } from './lease.ts';
@@ -27,6 +28,7 @@ export const jobs: Record<string, Job> = {
   wake_programs: { everyMinute: true, run: wakePrograms },
   work_program: { run: workProgram },
   top_up_pools: { everyMinute: true, run: topUpAll },
+  erase_old_secrets: { everyMinute: true, run: eraseOldSecrets },
   wake_background: { everyMinute: true, run: wakeBackground },
   ...Object.fromEntries(Object.keys(background).map((task) => [task, jobOnRow(task)])),
 };

@@ -79,6 +79,8 @@ test('the outbox: what has not been delivered, how endpoints are, what came of e
   expect(await number('flash_webhooks{state="failing"}')).toBe(1);
   expect(await number('flash_webhook_waiting_events')).toBe(1);
   expect(await number('flash_outbox_lag_seconds')).toBeGreaterThan(0);
+  await deps.db.webhook.updateMany({ data: { enabled: false } });
+  expect(await number('flash_webhook_waiting_events')).toBe(0);
 });
 
 test('a transaction that stays open holds the outbox up, and it shows', async () => {

@@ -159,6 +159,7 @@ test.each([
     'BAD_USER_INPUT',
     'types.0',
   ],
+  ['no type at all', 'subscription { events(types: []) { id } }', {}, 'BAD_USER_INPUT', 'types'],
   [
     'a variable of another type',
     'subscription ($t: [String!]) { events(types: $t) { id } }',

@@ -23,7 +23,15 @@ await once(collector, 'listening');
 afterAll(() => void collector.close());
 const { port } = collector.address() as AddressInfo;
 
-type Span = { name: string; spanId: string; parentSpanId?: string; status: { code?: number } };
+type Span = {
+  name: string;
+  spanId: string;
+  parentSpanId?: string;
+  status: { code?: number };
+  attributes: { key: string; value: { stringValue?: string } }[];
+};
+/** Of a span's status, in OpenTelemetry's numbers. */
+const ERROR = 2;
 
 function spans(): Span[] {
   return bodies.flatMap((body) => {
@@ -42,17 +50,19 @@ test('a request, its shared call and a worker’s run become spans that hold not
   const receiver = await startReceiver();
   const endpoint = { url: `${receiver.url}?private-path`, enabled: true };
   const { secret } = await createWebhook(deps, { programId, input: endpoint });
-  const stop = startTracing({ traceUrl: `http://127.0.0.1:${port}` });
+  const stop = startTracing({
+    traceUrl: `http://127.0.0.1:${port}`,
+    serviceName: 'flash-test',
+  });
   const email = 'somebody.private@example.com';
-  await api.data(
-    world.secretKey,
-    `mutation ($pool: ID!, $email: EmailAddress!) {
-      claimCode(input: { poolId: $pool, email: $email }) { __typename } }`,
-    { pool: world.pool.id, email },
-  );
+  const claim = `mutation ($pool: ID!, $email: EmailAddress!) {
+    claimCode(input: { poolId: $pool, email: $email }) { __typename } }`;
+  for (const address of [email, `another.${email}`])
+    await api.data(world.secretKey, claim, { pool: world.pool.id, email: address });
   await api.query(world.secretKey, '{ member(externalId: "private-name") { id } }');
   await runWorker(deps, { programId, task: 'EXPIRE_POINTS' });
-  while (receiver.received.length === 0)
+  receiver.answer = ({ nth }) => (nth === 0 ? 200 : 500);
+  while (receiver.received.length < 2)
     await runWorker(deps, { programId, task: 'DELIVER_WEBHOOKS' });
   await stop();
 
@@ -67,7 +77,15 @@ test('a request, its shared call and a worker’s run become spans that hold not
     'webhook delivery',
   ]);
   expect(byName.get('claim_codes')?.parentSpanId).toBe(byName.get('mutation claimCode')?.spanId);
+  const deliveries = spans().filter(({ name }) => name === 'webhook delivery');
+  const outcomes = deliveries.map(({ status, attributes }) => [
+    attributes.find(({ key }) => key === 'outcome')?.value.stringValue,
+    status.code === ERROR,
+  ]);
+  expect(outcomes).toContainEqual(['delivered', false]);
+  expect(outcomes).toContainEqual(['refused', true]);
   const all = bodies.join('\n');
+  expect(all).toContain('"flash-test"');
   const { secretKey, plaintext } = world;
   for (const text of [email, 'private-', secretKey, plaintext, secret])
     expect(all).not.toContain(text);

@@ -116,6 +116,7 @@ test.each([
   ['a cursor beyond all numbers', { after: 'zzzzzzzzzzzzz-zzzzzzzzzzzzz' }, 'after'],
   ['a page of nothing', { first: 0 }, 'first'],
   ['a page too long', { first: 201 }, 'first'],
+  ['no type at all', { types: [] }, 'types'],
   ['a type that does not exist', { types: ['code.claimed', 'code.zebra'] }, 'types.1'],
 ])('%s is bad input', async (_, variables, field) => {
   const answer = await api.query(secretKey, QUERY, variables);

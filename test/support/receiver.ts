@@ -1,8 +1,12 @@
 /** Somebody else's server, which is told of events: it answers as a test says. */
+
+import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
 import { Webhook as Verifier } from 'svix';
 import { atEndOfFile } from './end-of-file.ts';
 
@@ -17,10 +21,15 @@ export type Received = {
   body: string;
   /** What it was answered with. */
   status: number;
+  /** By TLS: the name by which it was asked for. */
+  servername: TLSSocket['servername'] | undefined;
 };
 
 /** A status; or to hang up without an answer, or to keep silent for so many milliseconds. */
-export type Answer = number | 'hang up' | { after: number; status: number };
+export type Answer =
+  | number
+  | 'hang up'
+  | { after?: number; status: number; headers?: Record<string, string> };
 export type Receiver = {
   url: string;
   received: Received[];
@@ -32,9 +41,13 @@ export type Receiver = {
   close(): Promise<void>;
 };
 
-export async function startReceiver(answer: Receiver['answer'] = () => 200): Promise<Receiver> {
+/** By https with a certificate and its key. */
+export async function startReceiver(
+  answer: Receiver['answer'] = () => 200,
+  tls?: { cert: string; key: string },
+): Promise<Receiver> {
   let under = 0;
-  const server = http.createServer(async (request, response) => {
+  const work: http.RequestListener = async (request, response) => {
     under += 1;
     receiver.atOnce = Math.max(receiver.atOnce, under);
     response.on('close', () => {
@@ -42,19 +55,23 @@ export async function startReceiver(answer: Receiver['answer'] = () => 200): Pro
     });
     const body = await textOf(request);
     const headers = request.headers as Record<string, string>;
-    const message = { nth: receiver.received.length, headers, body, status: 0, ...parsed(body) };
+    const { servername } = request.socket as Partial<Pick<TLSSocket, 'servername'>>;
+    const nth = receiver.received.length;
+    const message = { nth, headers, body, status: 0, servername, ...parsed(body) };
     receiver.received.push(message);
     const said = receiver.answer(message);
     if (said === 'hang up') return void request.socket.destroy();
-    const { after, status } = typeof said === 'number' ? { after: 0, status: said } : said;
+    const { after = 0, status, headers: more } = typeof said === 'number' ? { status: said } : said;
     await sleep(after);
     message.status = status;
-    response.writeHead(status, status === 302 ? { location: receiver.url } : {}).end('thanks');
-  });
+    const where = status === 302 ? { location: receiver.url } : {};
+    response.writeHead(status, { ...where, ...more }).end('thanks');
+  };
+  const server = tls ? https.createServer(tls, work) : http.createServer(work);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const receiver: Receiver = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/flash`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}/flash`,
     received: [],
     taken: () => receiver.received.filter(({ status }) => status === 200),
     answer,
@@ -92,13 +109,25 @@ export function firstOfEach(receiver: Receiver): Map<string | null, string[]> {
 
 const TOLERANCE_MS = 5 * 60_000;
 
-/** By a library that is not the one which signed; of another time than ours, by the signature. */
+/** After the specification, without a library. */
+function expectedSignature({ id, headers, body }: Received, secret: string): string {
+  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
+  const text = `${id}.${headers['webhook-timestamp']}.${body}`;
+  return `v1,${createHmac('sha256', key).update(text).digest('base64')}`;
+}
+
+/**
+ * As the specification has it, and by a library that is not the one which signed; of another time
+ * than ours, by the signature.
+ */
 export function isSigned(message: Received, secret: string): boolean {
+  const signatures = message.headers['webhook-signature']?.split(' ') ?? [];
+  if (!signatures.includes(expectedSignature(message, secret))) return false;
   const verifier = new Verifier(secret);
   const at = new Date(Number(message.headers['webhook-timestamp']) * 1_000);
   if (Math.abs(at.getTime() - Date.now()) > TOLERANCE_MS) {
     const expected = verifier.sign(message.id, at, message.body);
-    return message.headers['webhook-signature']?.split(' ').includes(expected) === true;
+    return signatures.includes(expected);
   }
   try {
     verifier.verify(message.body, message.headers);

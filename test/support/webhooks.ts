@@ -59,9 +59,9 @@ export async function openTelling(
     secret,
     deliver,
     /** One round alone, of messages that have so long. */
-    round: async ({ timeoutMs = 10_000, mayGoOn = (): boolean => true } = {}) => {
+    round: async ({ mayGoOn = (): boolean => true, ...how }: Round = {}) => {
       const { signal } = new AbortController();
-      const sender = openSender({ allowPrivate: true, signal, timeoutMs });
+      const sender = openSender({ allowPrivate: true, signal, ...how });
       const of = { programId, webhookId, sender, mayGoOn };
       return deliverRound(deps, of).finally(sender.close);
     },
@@ -121,6 +121,7 @@ export async function expectTold(shop: Telling, from: Receiver): Promise<void> {
   expect(await shop.deliveries()).toEqual([]);
 }
 
+type Round = Partial<Parameters<typeof openSender>[0]> & { mayGoOn?: () => boolean };
 type Said = { type?: string; memberId?: MemberId | null | undefined };
 type Delivery = { id: bigint; attempts: number; isBlocked: boolean; isDead: boolean };
 

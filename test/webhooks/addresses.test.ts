@@ -1,12 +1,18 @@
 /** Where messages may go, and what a stranger's server can do to whoever sends one. */
-import type { LookupAddress } from 'node:dns';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ForbiddenAddress, judgedLookup, type Resolve } from '../../src/webhooks/addresses.ts';
+import {
+  byNameServers,
+  ForbiddenAddress,
+  judgedLookup,
+  type Resolve,
+} from '../../src/webhooks/addresses.ts';
 import { openSender } from '../../src/webhooks/send.ts';
 import type { Outcome } from '../../src/webhooks/types.ts';
+import { certificateOf } from '../support/certificate.ts';
 import { startReceiver } from '../support/receiver.ts';
 
 const closing: (() => void)[] = [];
@@ -14,13 +20,13 @@ afterAll(() => {
   for (const close of closing) close();
 });
 
-type Of = { allowPrivate?: boolean; resolve?: Resolve; timeoutMs?: number };
+type Of = { allowPrivate?: boolean; resolve?: Resolve; timeoutMs?: number; ca?: string };
 
 async function sent(url: string, of: Of = {}): Promise<Outcome> {
   const { signal } = new AbortController();
   const sender = openSender({ allowPrivate: false, timeoutMs: 2_000, signal, ...of });
   try {
-    return await sender.send({ url: new URL(url), headers: {}, body: '{}' });
+    return (await sender.send({ url: new URL(url), headers: {}, body: '{}' })).outcome;
   } finally {
     sender.close();
   }
@@ -29,14 +35,10 @@ async function sent(url: string, of: Of = {}): Promise<Outcome> {
 /** A name server that answers each question with the next of these lists. */
 function names(...answers: string[][]): Resolve {
   let asked = 0;
-  const resolve = (...[, , callback]: [string, unknown, (e: null, a: LookupAddress[]) => void]) => {
+  return async () => {
     const addresses = answers[Math.min(asked++, answers.length - 1)] ?? [];
-    callback(
-      null,
-      addresses.map((address) => ({ address, family: net.isIP(address) })),
-    );
+    return addresses.map((address) => ({ address, family: net.isIP(address) }));
   };
-  return resolve as unknown as Resolve;
 }
 
 describe('an address that is not public is refused, before anything is sent', () => {
@@ -66,11 +68,15 @@ describe('an address that is not public is refused, before anything is sent', ()
     '[64:ff9b::7f00:1]',
     '[2002:7f00:1::]',
     '[ff02::1]',
+    'localhost',
+    'LOCALHOST.',
+    'shop.localhost',
   ];
 
   test.each(literals)('%s', async (host) => {
     expect(await sent(`http://${host}:9/`)).toBe('forbidden');
     const literal = new URL(`http://${host}/`).hostname.replace(/[[\]]/g, '');
+    if (net.isIP(literal) === 0) return;
     expect(await sent('http://shop.example:9/', { resolve: names([literal]) })).toBe('forbidden');
   });
 
@@ -108,6 +114,67 @@ test('the connection goes to the address that was judged', async () => {
     'delivered',
   );
   expect(receiver.received[0]?.headers.host).toBe(`shop.example:${port}`);
+});
+
+/** A name server that answers every question for an IPv4 address with this one, or keeps silent. */
+async function nameServer(address: string | undefined): Promise<string> {
+  const socket = createSocket('udp4');
+  socket.on('message', (question, from) => {
+    if (address === undefined) return;
+    const isIpv4 = question.readUInt16BE(question.indexOf(0, 12) + 1) === 1;
+    const answer = Buffer.from('c00c00010001000000050004', 'hex');
+    const record = isIpv4 ? [answer, Buffer.from(address.split('.').map(Number))] : [];
+    const head = Buffer.from([0x81, 0x80, 0, 1, 0, isIpv4 ? 1 : 0, 0, 0, 0, 0]);
+    const asked = question.subarray(12, question.indexOf(0, 12) + 5);
+    const id = question.subarray(0, 2);
+    socket.send(Buffer.concat([id, head, asked, ...record]), from.port, from.address);
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  closing.push(() => socket.close());
+  return `127.0.0.1:${socket.address().port}`;
+}
+
+describe('a name is asked of the name servers, which', () => {
+  test('answer, and what they answer is judged', async () => {
+    const receiver = await startReceiver();
+    const { port } = new URL(receiver.url);
+    const resolve = byNameServers({ servers: [await nameServer('127.0.0.1')] });
+    expect(await resolve('shop.example')).toEqual([{ address: '127.0.0.1', family: 4 }]);
+    expect(await sent(`http://shop.example:${port}/`, { resolve })).toBe('forbidden');
+    const allowed = { resolve, allowPrivate: true };
+    expect(await sent(`http://shop.example:${port}/`, allowed)).toBe('delivered');
+  });
+
+  test('keep silent: that is no answer, and nobody else’s thread', async () => {
+    const resolve = byNameServers({ servers: [await nameServer(undefined)], patienceMs: 100 });
+    const began = performance.now();
+    const outcomes = Array.from({ length: 8 }, () => sent('http://shop.example:9/', { resolve }));
+    expect(await Promise.all(outcomes)).toEqual(Array(8).fill('unreachable'));
+    expect(performance.now() - began).toBeLessThan(1_500);
+  });
+});
+
+describe('by https', () => {
+  const mine = certificateOf('shop.example');
+  const resolve = names(['127.0.0.1']);
+
+  test('a server is asked for by its name, at the address that was judged', async () => {
+    const receiver = await startReceiver(() => 200, mine);
+    const url = receiver.url.replace('127.0.0.1', 'shop.example');
+    expect(await sent(url, { resolve, allowPrivate: true, ca: mine.cert })).toBe('delivered');
+    expect(await sent(url, { resolve, ca: mine.cert })).toBe('forbidden');
+    expect(receiver.received.map(({ servername }) => servername)).toEqual(['shop.example']);
+  });
+
+  test('a certificate that nobody trusts, or of another name, is no way to reach it', async () => {
+    const receiver = await startReceiver(() => 200, mine);
+    const other = { resolve, allowPrivate: true, ca: mine.cert };
+    const url = receiver.url.replace('127.0.0.1', 'shop.example');
+    expect(await sent(url, { resolve, allowPrivate: true })).toBe('unreachable');
+    expect(await sent(url.replace('shop', 'other'), other)).toBe('unreachable');
+    expect(receiver.received).toEqual([]);
+  });
 });
 
 test('a redirect is not followed', async () => {
@@ -191,9 +258,9 @@ test('a connection that was kept open and has been closed meanwhile is opened an
   const sender = openSender({ allowPrivate: true, signal });
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
   const send = () => sender.send({ url, headers: {}, body: '{}' });
-  expect(await send()).toBe('delivered');
+  expect(await send()).toEqual({ outcome: 'delivered' });
   await new Promise((resolve) => setTimeout(resolve, 60));
-  expect(await send()).toBe('delivered');
+  expect(await send()).toEqual({ outcome: 'delivered' });
   expect(connections).toBe(2);
   sender.close();
 });
@@ -204,6 +271,7 @@ test('a process that is stopping breaks off, and has not tried', async () => {
   const sender = openSender({ allowPrivate: true, signal: stopping.signal });
   const outcome = sender.send({ url: new URL(url), headers: {}, body: '{}' });
   setTimeout(() => stopping.abort(), 50);
-  expect(await outcome).toBe('stopped');
-  expect(await sender.send({ url: new URL(url), headers: {}, body: '{}' })).toBe('stopped');
+  expect(await outcome).toEqual({ outcome: 'stopped' });
+  const later = await sender.send({ url: new URL(url), headers: {}, body: '{}' });
+  expect(later).toEqual({ outcome: 'stopped' });
 });

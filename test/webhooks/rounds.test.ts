@@ -1,6 +1,8 @@
 /** One round of deliveries: what it tries, what it passes by, and where it ends. */
 import { expect, test } from 'vitest';
-import { updateWebhook } from '../../src/webhooks/index.ts';
+import { createWebhook, updateWebhook } from '../../src/webhooks/index.ts';
+import { askedUntil, nextAttempt, restUntil } from '../../src/webhooks/schedule.ts';
+import { certificateOf } from '../support/certificate.ts';
 import { firstOfEach, startReceiver } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 import { expectTold, HOUR, hasAll, openTelling, SECOND, tellingDeps } from '../support/webhooks.ts';
@@ -105,4 +107,111 @@ test('an endpoint that is disabled while a page is under way is not told it to i
   await telling;
   expect(endpoint.received.length).toBeLessThan(100);
   expect((await shop.deliveries()).length).toBe(100 - endpoint.received.length);
+});
+
+test('a certificate that nobody trusts is an endpoint away: told again, by https, once it is trusted', async () => {
+  const { cert, key } = certificateOf('shop.example');
+  const endpoint = await startReceiver(() => 200, { cert, key });
+  const resolve = async () => [{ address: '127.0.0.1', family: 4 }];
+  const input = { url: endpoint.url.replace('127.0.0.1', 'shop.example') };
+  const shop = await openTelling(deps, { receiver: endpoint, members: 2, input });
+  await shop.happen();
+  await shop.settled();
+  await shop.round({ resolve });
+  expect(await shop.deliveries()).toMatchObject([{ attempts: 1 }, { attempts: 1 }]);
+  clock.move(5 * SECOND);
+  await shop.round({ resolve, ca: cert });
+  expect(new Set(endpoint.received.map(({ servername }) => servername))).toEqual(
+    new Set(['shop.example']),
+  );
+  await expectTold(shop, endpoint);
+});
+
+test('of a program’s endpoints one fails: the others are told all, once, and are well', async () => {
+  const failing = await startReceiver(() => 500);
+  const others = [await startReceiver(), await startReceiver()];
+  const shop = await openTelling(deps, { receiver: failing, members: 4 });
+  const { programId } = shop;
+  for (const { url } of others)
+    await createWebhook(deps, { programId, input: { url, enabled: true } });
+  for (let i = 0; i < 3; i++) {
+    await shop.happen();
+    await shop.settled();
+    await shop.deliver();
+  }
+  for (const other of others) {
+    expect(other.received).toHaveLength(12);
+    for (const memberId of shop.members)
+      expect(firstOfEach(other).get(memberId)).toEqual(await shop.events(memberId));
+  }
+  const rows = await deps.db.webhook.findMany({ where: { programId }, orderBy: { id: 'asc' } });
+  expect(rows.map(({ failures }) => failures > 0)).toEqual([true, false, false]);
+});
+
+test('an endpoint that says 410 is disabled at once, and has lost nothing when it comes back', async () => {
+  const endpoint = await startReceiver(() => 410);
+  const shop = await openTelling(deps, { receiver: endpoint, members: 1 });
+  for (let i = 0; i < 3; i++) await shop.happen();
+  await shop.settled();
+  await shop.deliver();
+  expect(endpoint.received).toHaveLength(1);
+  expect(await shop.row()).toMatchObject({ enabled: false, failures: 1 });
+  endpoint.answer = () => 200;
+  const input = { url: endpoint.url, types: null, enabled: true };
+  await updateWebhook(deps, { ...shop, input });
+  clock.move(5 * SECOND);
+  await shop.deliverUntil(hasAll(shop, endpoint));
+  await expectTold(shop, endpoint);
+});
+
+test.each([
+  ['seconds', () => '120', 120],
+  ['a date', () => new Date(clock.now().getTime() + 120 * SECOND).toUTCString(), 120],
+  ['more than an hour', () => '86400', 3_600],
+])(
+  'a Retry-After of %s is kept to: nothing is sent before, by one attempt',
+  async (...[, said, seconds]) => {
+    const headers = { 'retry-after': said() };
+    const endpoint = await startReceiver(() => ({ status: 429, headers }));
+    const shop = await openTelling(deps, { receiver: endpoint, members: 1 });
+    await shop.happen();
+    await shop.settled();
+    await shop.deliver();
+    const { resumeAt } = await shop.row();
+    const wait = (resumeAt?.getTime() ?? 0) - clock.now().getTime();
+    expect(Math.abs(wait - seconds * SECOND)).toBeLessThan(3 * SECOND);
+    clock.move((seconds - 5) * SECOND);
+    await shop.deliver();
+    expect(endpoint.received).toHaveLength(1);
+    endpoint.answer = () => 200;
+    clock.move(5 * SECOND);
+    await shop.deliver();
+    expect(endpoint.received).toHaveLength(2);
+    await expectTold(shop, endpoint);
+  },
+);
+
+test('a Retry-After in other words, or of a time that is over, asks for nothing', () => {
+  const now = new Date('2021-01-01T12:00:00Z');
+  expect(
+    ['soon', '-5', '0', '', 'Thu, 31 Dec 2020 00:00:00 GMT', undefined].map((said) =>
+      askedUntil(said, now),
+    ),
+  ).toEqual(Array(6).fill(undefined));
+});
+
+test('pauses differ by chance, up to a fifth sooner, and never after three days', () => {
+  const firstTriedAt = new Date('2021-01-01T12:00:00Z');
+  const at = (luck: number, hours: number) => {
+    const now = new Date(firstTriedAt.getTime() + hours * HOUR);
+    return nextAttempt({ firstTriedAt, attempts: 6, now, luck })?.getTime();
+  };
+  const start = firstTriedAt.getTime();
+  expect([at(0, 0), at(0.5, 0), at(1, 0)]).toEqual([1, 0.9, 0.8].map((h) => start + h * HOUR));
+  expect([at(0, 71.5), at(0, 72)]).toEqual([start + 72 * HOUR, undefined]);
+  const failing = { failingSince: firstTriedAt, now: new Date(start + HOUR) };
+  expect([0, 1].map((luck) => restUntil({ ...failing, luck }).getTime())).toEqual([
+    start + 2 * HOUR,
+    start + 1.8 * HOUR,
+  ]);
 });
