@@ -9,7 +9,8 @@ DECLARE
   v_today date;
   v_points bigint;
 BEGIN
-  SELECT m.grace_ends_at, higher.qualify_points AS higher INTO STRICT v_stands FROM members m
+  SELECT m.grace_ends_at, t.maintain_points, higher.qualify_points AS higher
+  INTO STRICT v_stands FROM members m
   JOIN tiers t ON t.program_id = m.program_id AND t.id = m.tier_id
   LEFT JOIN tiers higher ON higher.program_id = t.program_id AND higher.rank = t.rank + 1
   WHERE m.program_id = p_program.id AND m.id = p_member;
@@ -22,8 +23,8 @@ BEGIN
   IF v_points >= v_stands.higher THEN
     PERFORM change_tiers(p_program, ARRAY[p_member], ARRAY[rank_of(p_program.id, v_points)],
       'QUALIFIED', v_today, p_now);
-  ELSIF v_stands.grace_ends_at IS NOT NULL THEN
-    -- It may have recovered. A day that is due already stays: it may bring a warning.
+  ELSIF v_stands.grace_ends_at IS NOT NULL AND v_points >= v_stands.maintain_points THEN
+    -- The next day clears the grace. One that is due already stays: it may bring a warning.
     UPDATE members SET tier_due = least(tier_due, v_today + 1)
     WHERE program_id = p_program.id AND id = p_member;
   END IF;

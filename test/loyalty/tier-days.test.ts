@@ -128,9 +128,12 @@ describe('a grace', () => {
     const member = await fallen(own);
     await own.live('2022-01-10');
     await own.lot(member, 399);
+    await own.grant(member, 1_000);
+    expect((await own.row(member)).tierDue).toEqual(new Date('2022-01-17'));
     await own.live('2022-01-11');
     expect(await own.grace(member)).toBe('2022-01-31');
     await own.lot(member, 1, { orderId: 'the last' });
+    expect((await own.row(member)).tierDue).toEqual(new Date('2022-01-12'));
     expect(await own.grace(member)).toBe('2022-01-31');
     await own.live('2022-01-12');
     expect(await own.grace(member)).toBeNull();

@@ -8,14 +8,15 @@ import { poison, slow } from '../support/poison.ts';
 
 const deps = await testDeps();
 const today = new Date().toISOString().slice(0, 10);
-const MORE_THAN_A_PAGE = 420;
-const SLICE_MS = 300;
+const MEMBERS = 20;
+const EACH_MS = 30;
+const SLICE_MS = 500;
 
 const openFailures = (programId: string) =>
   deps.db.workerFailure.findMany({ where: { programId, resolvedAt: null } });
 
 test('in slices the day ends as in one, and who fails is not tried again in each', async () => {
-  const crowd = { day: today, count: MORE_THAN_A_PAGE };
+  const crowd = { day: today, count: MEMBERS };
   const [twin, scene] = [await everythingDue(deps, crowd), await everythingDue(deps, crowd)];
   for (const one of [twin, scene]) await goLive(deps, one);
   await workProgram(deps, twin.programId);
@@ -30,7 +31,7 @@ test('in slices the day ends as in one, and who fails is not tried again in each
   };
   const sick = members[3] as string;
   const repair = await poison(deps, { task: 'EXPIRE_POINTS', memberId: sick });
-  const restore = await slow(deps, { task: 'EXPIRE_POINTS', milliseconds: 1 });
+  const restore = await slow(deps, { task: 'EXPIRE_POINTS', milliseconds: EACH_MS });
   let slices = 0;
   for (let isOver = false; !isOver; slices++) {
     await deps.db.$executeRaw`DELETE FROM graphile_worker._private_jobs`;
