@@ -13,8 +13,6 @@ type Spoken = Pick<Report, 'source' | 'reason'> & { proposals: Proposal[] };
 type Model = AdvisorModel & { patience: AbortSignal };
 type Asking = { ground: Ground; model: Model };
 
-/** Of the time for a report; the rest is the model's. */
-const FACTS_PART = 0.4;
 const LATE = {
   NONE: 'The facts could not be read in time.',
   OLDER: 'The facts could not be read in time; these are the last ones that were.',
@@ -36,7 +34,7 @@ export async function couponAdvisor(
   const { advisor, advisorPatienceMs } = deps.config;
   // From now on: the facts are a part of the time that a report may take.
   const patience = AbortSignal.timeout(advisorPatienceMs);
-  const ground = await readGround(deps, { programId, ms: advisorPatienceMs * FACTS_PART });
+  const ground = await readGround(deps, { programId, patienceMs: advisorPatienceMs });
   const { source, reason, proposals } = await speak(deps, {
     ground,
     model: advisor && { ...advisor, patience },

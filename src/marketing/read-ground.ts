@@ -10,7 +10,10 @@ import { readCalendar } from './sql/calendar.ts';
 import { readOpenTerms } from './sql/open-terms.ts';
 import type { Facts } from './types.ts';
 
-type Of = { programId: ProgramId; ms: number };
+/** Of the time for a report; the rest is the model's. */
+const FACTS_PART = 0.4;
+
+type Of = { programId: ProgramId; patienceMs: number };
 
 export type Ground = {
   limits: Limits;
@@ -19,13 +22,15 @@ export type Ground = {
 };
 
 /**
- * All that a report is made of, in so many milliseconds, whatever the database is busy with. Throws
- * SERVICE_UNAVAILABLE when not even the program can be read: nothing is known of what it allows.
+ * All that a report is made of, in time whatever the database is busy with. Without the program
+ * nothing is known of what it allows: so that one may take all of the time, and SERVICE_UNAVAILABLE
+ * is thrown when it cannot be read.
  */
-export async function readGround(deps: Deps, { programId, ms }: Of): Promise<Ground> {
+export async function readGround(deps: Deps, { programId, patienceMs }: Of): Promise<Ground> {
+  const ms = patienceMs * FACTS_PART;
   const own = Promise.all([getProgram(deps, { programId }), readCalendar(deps, { programId })]);
   const [read, terms, { facts: last, isLate }] = await Promise.all([
-    within(ms, own),
+    within(patienceMs, own),
     // Later than that they are of no more use than those that the facts know.
     within(ms, readOpenTerms(deps, { programId })).catch(() => undefined),
     factsInTime(deps, { programId, ms }),

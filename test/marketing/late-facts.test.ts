@@ -13,10 +13,12 @@ import { after, openShop, type Shop } from '../support/shop.ts';
 
 // A clock that stands still: nothing takes long, so no facts are kept for the next question.
 const deps = await testDeps({ clock: { now: () => after(0) } });
-const PATIENCE_MS = 1_500;
+const PATIENCE_MS = 2_000;
 const server = await aModelServer({ patienceMs: PATIENCE_MS });
 server.answers(says({ suggestions: [suggestion()] }));
 const talking = withModel(deps, server);
+/** For reports that nothing holds up but a busy machine. */
+const patient = withModel(deps, { ...server, patienceMs: 20_000 });
 const hurried: Deps = {
   ...deps,
   config: { ...deps.config, advisorPatienceMs: PATIENCE_MS },
@@ -79,7 +81,7 @@ test.each(['codes', 'ledger_batches', 'pools'])(
 
 test('late facts are the last ones that were read, and the model has what is left of the time', async () => {
   const shop = await aShop();
-  const { facts: last } = await inTime(talking, shop);
+  const { facts: last } = await couponAdvisor(patient, shop);
   expect(last.pools).toHaveLength(1);
   await shop.clockAt(60_000);
   await shop.pool(1, { name: 'Kept', discountValue: 700 });
@@ -92,7 +94,7 @@ test('late facts are the last ones that were read, and the model has what is lef
     { source: 'MODEL', reason: OLDER, facts: last },
   ]);
   await areValid(reports, shop);
-  const fresh = await inTime(talking, shop);
+  const fresh = await couponAdvisor(patient, shop);
   expect(fresh).toMatchObject({ source: 'MODEL', reason: null });
   expect(fresh.facts.asOf).toEqual(after(60_000));
   expect(fresh.facts.pools).toHaveLength(2);
@@ -100,7 +102,7 @@ test('late facts are the last ones that were read, and the model has what is lef
 
 test('facts that cannot be read at all are those that were', async () => {
   const shop = await aShop();
-  await inTime(talking, shop);
+  await couponAdvisor(patient, shop);
   await rival.query('ALTER TABLE ledger_batches RENAME TO gone');
   try {
     expect((await inTime(hurried, shop)).reason).toContain(OLDER);
