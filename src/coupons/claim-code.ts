@@ -34,7 +34,7 @@ export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed:
  * Locks: IDENTITY of everything that could be the same person, POOL shared, one code row.
  * Refusals: POOL_NOT_ISSUING, NOT_ELIGIBLE, CLAIM_LIMIT_REACHED, POOL_EXHAUSTED, BUSY.
  * A retry returns the same code, with alreadyClaimed.
- * Events: none.
+ * Events: code.claimed for a code that had no claimant; pool.codes_added where the pool mints.
  */
 export async function claimCode(deps: Deps, claim: Claim): Promise<Claimed | Refused> {
   const item = readClaim(claim);

@@ -34,7 +34,7 @@ export type Redeemed = { ok: true; code: Code; redemption: Redemption; alreadyRe
  * token CODE_NOT_REDEEMABLE for every code that is not its own, and TOO_MANY_REQUESTS beyond its
  * budget.
  * A retry for the same order returns the first redemption, whatever the amount.
- * Events: none.
+ * Events: code.redeemed.
  */
 export async function redeemCode(deps: Deps, redeem: Redeem): Promise<Redeemed | Refused> {
   const canonical = readCode(redeem.code, 'input.code');

@@ -36,8 +36,9 @@ const purchase = z.object({
  * or while the generation before is not refunded in full; BAD_USER_INPUT for a date out of its
  * window.
  * A retry returns the first result, also when that was no points.
- * Events: points.awarded, points.reversed for refunds that were waiting; tier.upgraded, and
- * points.awarded for the bonus of a rank regained.
+ * Events: points.awarded where there are any, points.debt_paid where there is debt,
+ * points.reversed for refunds that were waiting; tier.upgraded, and points.awarded for the bonus of
+ * a rank regained.
  */
 export async function awardPoints(deps: Deps, award: Award): Promise<Awarded | Refused> {
   const { programId, memberId } = award;

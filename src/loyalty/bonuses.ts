@@ -13,7 +13,8 @@ const NOBODY = '00000000-0000-0000-0000-000000000000';
  * Locks: MEMBER of a page, in sorted order.
  * Refusals: none.
  * A retry finds the year's bonus paid.
- * Events: points.awarded, tier.upgraded where a changed ladder gives a higher rank.
+ * Events: points.awarded, points.debt_paid where there is debt, tier.upgraded where a changed
+ * ladder gives a higher rank.
  */
 export const birthdayBonusTask: MemberTask = {
   task: 'BIRTHDAY_BONUS',
@@ -32,7 +33,8 @@ export const birthdayBonusTask: MemberTask = {
  * Locks: MEMBER of a page, in sorted order.
  * Refusals: none.
  * A retry finds the spell's bonus paid.
- * Events: points.awarded, tier.upgraded where a changed ladder gives a higher rank.
+ * Events: points.awarded, points.debt_paid where there is debt, tier.upgraded where a changed
+ * ladder gives a higher rank.
  */
 export const reengagementBonusTask: MemberTask = {
   task: 'REENGAGEMENT_BONUS',

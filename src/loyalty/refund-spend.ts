@@ -17,7 +17,8 @@ type Refund = { programId: ProgramId; spendId: SpendId; points: number; idempote
  * Refusals: none; CONFLICT for more than the spend has left, and for a key used otherwise;
  * NOT_FOUND.
  * A retry with the same key returns the spend and changes nothing.
- * Events: points.refunded, points.expired for what came back too late.
+ * Events: points.refunded, points.debt_paid where there is debt, points.expired for what came back
+ * too late.
  */
 export async function refundSpend(deps: Deps, args: Refund): Promise<Spend> {
   const { programId, spendId: id } = args;

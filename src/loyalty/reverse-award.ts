@@ -42,7 +42,7 @@ type Row = RefundRow & { outcome: string; member: string | null };
  * Locks: AWARD of the order, MEMBER, the lots.
  * Refusals: none; CONFLICT for more than was paid, and for a refundId used otherwise.
  * A retry returns what the first call did.
- * Events: points.reversed.
+ * Events: points.reversed; none for a refund that waits for its award.
  */
 export async function reverseAward(deps: Deps, args: Reverse): Promise<Reversal> {
   const { programId } = args;

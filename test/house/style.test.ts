@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { EVENT_TYPES } from '../../src/kernel/outbox.ts';
 import { linesWith, sources, under } from './source.ts';
 
 const code = sources('.ts', '.tsx', '.mjs', '.sql');
@@ -109,4 +110,10 @@ test('every command says which locks it takes, what it refuses, what a retry ret
   const heads = [/^ \* Locks:/m, /^ \* Refusals:/m, /^ \* A retry/m, /^ \* Events:/m];
   const silent = commands.filter(({ text }) => !heads.every((head) => head.test(text)));
   expect(silent.map(({ file }) => file)).toEqual([]);
+});
+
+test('every type of event is named in the header of a command that writes it', () => {
+  const headers = src.flatMap(({ text }) => text.match(/ \* Events: [^/]*\*\//g) ?? []);
+  const named = new Set(headers.flatMap((header) => header.match(/\b[a-z]+\.[a-z_]+\b/g) ?? []));
+  expect([...named].sort()).toEqual([...EVENT_TYPES].sort());
 });
