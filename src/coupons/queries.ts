@@ -25,6 +25,7 @@ import type {
 import { lookupHashes } from './vault.ts';
 
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /** All that there are in a program, in whatever pool. */
 export const countCodes = (deps: Pick<Deps, 'db'>, { programId }: { programId: ProgramId }) =>
@@ -121,7 +122,11 @@ export async function listPools(
 
 const EVERY_STATUS: CodeStatus[] = ['AVAILABLE', 'ALLOCATED', 'REDEEMED', 'REVOKED'];
 
-/** The index has the order within each status, so a page of all is merged from one of each. */
+/**
+ * The index has the order within each status, so a page of all is merged from one of each. Compared
+ * as a row, so that it is this index: by `id` alone it could be the primary key's, past every code
+ * of the program for a status that few have.
+ */
 export async function listCodes(
   deps: Deps,
   args: PageArgs & PoolRef & { status?: CodeStatus | null | undefined },
@@ -133,11 +138,12 @@ export async function listCodes(
     SELECT c.* FROM unnest(${statuses}::code_status[]) AS s(status)
     CROSS JOIN LATERAL (
       SELECT * FROM codes
-      WHERE program_id = ${programId}::uuid AND pool_id = ${poolId}::uuid AND status = s.status
-        AND id > ${afterId}::uuid
+      WHERE program_id = ${programId}::uuid
+        AND (pool_id, status, id) > (${poolId}::uuid, s.status, ${afterId}::uuid)
+        AND (pool_id, status, id) <= (${poolId}::uuid, s.status, ${LAST_ID}::uuid)
         AND batch_id NOT IN (
           SELECT u.id FROM unsealed_batches(${programId}::uuid, ${poolId}::uuid) u)
-      ORDER BY id LIMIT ${take}) c
+      ORDER BY pool_id, status, id LIMIT ${take}) c
     ORDER BY c.id LIMIT ${take}`;
   return toConnection(rows.map(toCode), args);
 }
