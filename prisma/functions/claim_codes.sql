@@ -15,6 +15,20 @@ RETURNS TABLE (ord int, outcome text, top_up_pool_id uuid, code codes)
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+  v_results claim_result[] := settle_claims(p_program, p_items, p_after);
+BEGIN
+  RETURN QUERY
+  SELECT r.ord, r.outcome, r.top_up_pool_id, c::codes
+  FROM unnest(v_results) r
+  LEFT JOIN LATERAL (SELECT * FROM codes c
+    WHERE c.program_id = p_program AND c.id = r.code_id LIMIT 1) c ON true;
+END $$;
+
+-- The same, for whoever needs no more of a code than its id. Within a function that sets how its
+-- statements are planned.
+CREATE OR REPLACE FUNCTION settle_claims(p_program uuid, p_items jsonb, p_after jsonb)
+RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
   v_now timestamptz := program_now(p_program);
   v_before claim_item[] := claimants_of(p_program, p_items);
   v_chains pool_link[] := pool_chains(p_program, v_before);
@@ -34,7 +48,7 @@ BEGIN
   JOIN unnest(v_before) b ON b.ord = i.ord AND b.keys = i.keys
   WHERE i.ord = ANY (v_ready);
 
-  SELECT array_agg(r.*::claim_result) INTO v_results
+  SELECT coalesce(array_agg(r.*::claim_result), '{}') INTO v_results
   FROM judge_claims(p_program, v_items, v_now) r WHERE r.outcome <> 'OPEN';
   v_named := EXISTS (SELECT FROM unnest(v_items) i WHERE i.recipient_id IS NOT NULL);
   IF v_named OR EXISTS (SELECT FROM unnest(v_results) r WHERE r.outcome = 'UNSEEN') THEN
@@ -62,13 +76,9 @@ BEGIN
     PERFORM note_recipients(p_program, v_items, v_results);
   END IF;
 
-  RETURN QUERY
-  SELECT i.ord, coalesce(r.outcome,
-      CASE WHEN o.ord IS NOT NULL THEN 'POOL_EXHAUSTED' ELSE 'AGAIN' END),
-    r.top_up_pool_id, c::codes
-  FROM unnest(v_before) i
-  LEFT JOIN unnest(v_results) r ON r.ord = i.ord
-  LEFT JOIN LATERAL (SELECT * FROM codes c
-    WHERE c.program_id = p_program AND c.id = r.code_id LIMIT 1) c ON true
-  LEFT JOIN unnest(v_open) o ON o.ord = i.ord;
+  RETURN v_results || ARRAY(
+    SELECT ROW(i.ord, CASE WHEN o.ord IS NULL THEN 'AGAIN' ELSE 'POOL_EXHAUSTED' END,
+      NULL, NULL)::claim_result
+    FROM unnest(v_before) i LEFT JOIN unnest(v_open) o ON o.ord = i.ord
+    WHERE i.ord <> ALL (ARRAY(SELECT r.ord FROM unnest(v_results) r)));
 END $$;

@@ -5,7 +5,7 @@ import { inTransaction, type Tx } from '../kernel/db.ts';
 import type { PoolId } from '../kernel/ids.ts';
 import { appendEvent } from '../kernel/outbox.ts';
 import { getCampaign } from './campaigns.ts';
-import { type Issued, issueCodesSql } from './sql/issue-codes.ts';
+import { issueCodesSql } from './sql/issue-codes.ts';
 import type { Campaign, CampaignRef } from './types.ts';
 
 // Three locks for each recipient (a member, an address and its mailbox), and eight for a chain of
@@ -79,15 +79,12 @@ type Chunk = CampaignRef & { recipients: string[]; after: Record<string, string>
 async function issueChunk(deps: Deps, of: Chunk): Promise<string[]> {
   const answers = await issueCodesSql(deps, of);
   for (const { outcome, poolId, codeId } of answers)
-    if (outcome === 'CLAIMED' && poolId && codeId && codeId > (of.after[poolId] ?? ''))
-      of.after[poolId] = codeId;
+    if (outcome === 'CLAIMED' && codeId > (of.after[poolId] ?? '')) of.after[poolId] = codeId;
   const short = answers.find(({ outcome }) => outcome === 'TOP_UP');
   const { programId } = of;
   if (short) await topUpPool(deps, { programId, poolId: short.poolId as PoolId });
-  return answers.filter(isOpen).map(({ recipient }) => recipient);
+  return answers.flatMap(({ recipient }) => recipient ?? []);
 }
-
-const isOpen = ({ outcome }: Issued): boolean => outcome === 'AGAIN' || outcome === 'TOP_UP';
 
 /** Those who were refused up to there are asked for again by the next run, and not by this one. */
 async function moveOn(deps: Deps, { campaign, to }: { campaign: Campaign; to: string }) {

@@ -1,13 +1,11 @@
 import { type Db, retrying } from '../../kernel/db.ts';
 import type { CampaignRef } from '../types.ts';
 
-/** `poolId`: of the code, or of the pool that somebody is to mint for. */
-export type Issued = {
-  recipient: string;
-  outcome: string;
-  poolId: string | null;
-  codeId: string | null;
-};
+/** Who is to be asked for again; without a recipient, the code that was taken last. */
+export type Issued =
+  | { recipient: string; outcome: 'AGAIN'; poolId: null; codeId: null }
+  | { recipient: string; outcome: 'TOP_UP'; poolId: string; codeId: null }
+  | { recipient: null; outcome: 'CLAIMED'; poolId: string; codeId: string };
 
 type Of = CampaignRef & { recipients: readonly string[]; after: Record<string, string> };
 
