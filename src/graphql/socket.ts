@@ -31,11 +31,14 @@ import { labelsOf } from './plugin.ts';
 import { overSockets } from './socket-wire.ts';
 
 const MAX_SUBSCRIPTIONS = 20;
+/** That one key, or one member, may have open at this process: each costs memory and a look. */
+const MAX_SOCKETS = 100;
 const INIT_PATIENCE_MS = 3_000;
 // A key that is revoked, or a token that runs out, ends what was begun with it.
 const CHECK_EVERY_MS = 2_000;
-// The protocol's own number for a credential that is missing or not in force.
+// The protocol's own number for a credential that is missing or not in force, and one beside it.
 const UNAUTHORIZED = 4401;
+const TOO_MANY = 4429;
 
 type Serving = { deps: Deps; schema: GraphQLSchema; live: LiveFeeds };
 type Extra = { caller?: Caller; address: string; requestId: string; isGone(): boolean };
@@ -43,6 +46,7 @@ type Extra = { caller?: Caller; address: string; requestId: string; isGone(): bo
 /** What a GET of /graphql does when it asks for a WebSocket. */
 export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHandler']> {
   const { deps, schema } = serving;
+  const enter = doorkeeper();
   return overSockets<Extra>(
     {
       schema,
@@ -51,9 +55,11 @@ export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHan
         const header = credentialIn(connectionParams);
         const isGone = () => extra.socket.readyState !== extra.socket.OPEN;
         Object.assign(extra, { address: extra.request.ip, requestId: extra.request.id, isGone });
-        extra.caller = await admitted(deps, { header, socket: extra.socket });
-        if (extra.caller) checkAgain(deps, { header, socket: extra.socket });
-        return extra.caller !== undefined;
+        const caller = await admitted(deps, { header, socket: extra.socket });
+        if (!caller || !enter(caller, extra.socket)) return false;
+        extra.caller = caller;
+        checkAgain(deps, { header, socket: extra.socket });
+        return true;
       },
       onSubscribe: ({ extra, subscriptions }, ...[, payload]) => {
         const isFull = Object.keys(subscriptions).length > MAX_SUBSCRIPTIONS;
@@ -95,6 +101,32 @@ async function admitted(deps: Deps, { header, socket }: Asking): Promise<Caller 
     else socket.close(1013, code); // "try again later"
     return undefined;
   }
+}
+
+/** Counts the sockets of each credential. False, and this one closed, where there are too many. */
+function doorkeeper(): (caller: Caller, socket: WebSocket) => boolean {
+  const open = new Map<string, number>();
+  return (caller, socket) => {
+    if (socket.readyState !== socket.OPEN) return false;
+    const who = holderOf(caller);
+    const count = (open.get(who) ?? 0) + 1;
+    if (count > MAX_SOCKETS) {
+      socket.close(TOO_MANY, 'TOO_MANY_REQUESTS: too many connections at once');
+      return false;
+    }
+    open.set(who, count);
+    socket.once('close', () => {
+      const left = (open.get(who) ?? 1) - 1;
+      if (left === 0) open.delete(who);
+      else open.set(who, left);
+    });
+    return true;
+  };
+}
+
+function holderOf(caller: Caller): string {
+  if (caller.kind === 'root') return caller.kind;
+  return caller.kind === 'key' ? caller.keyId : `${caller.programId} ${caller.memberId}`;
 }
 
 function checkAgain(deps: Deps, asking: Asking): void {

@@ -298,6 +298,32 @@ test('a token that runs out ends the connection that was opened with it', async 
   expect((await once(client, 'close'))[0]).toBe(4401);
 });
 
+test('one key may have a hundred connections; one that is closed makes room, and others have theirs', async () => {
+  const { secretKey: crowded } = await aKey(deps, { programId, scopes: ['LEDGER_READ'] });
+  const connect = async (key: string) => {
+    const client = new WebSocket(socketUrl, 'graphql-transport-ws');
+    await once(client, 'open');
+    const payload = { authorization: `Bearer ${key}` };
+    const answered = Promise.race([
+      once(client, 'message').then(() => 'welcome'),
+      once(client, 'close').then(([code]) => code),
+    ]);
+    client.send(JSON.stringify({ type: 'connection_init', payload }));
+    return { client, answer: await answered };
+  };
+  const many = await Promise.all(Array.from({ length: 100 }, () => connect(crowded)));
+  expect(new Set(many.map(({ answer }) => answer))).toEqual(new Set(['welcome']));
+  expect((await connect(crowded)).answer).toBe(4429);
+  const own = await connect(secretKey);
+  expect(own.answer).toBe('welcome');
+  many[0]?.client.close();
+  await until(async () => {
+    many.push(await connect(crowded));
+    return many.at(-1)?.answer === 'welcome';
+  });
+  for (const { client } of [...many, own]) client.terminate();
+});
+
 test('closing the API closes the sockets, and does not wait for them', async () => {
   const own = await startApi(deps);
   const client = createClient({
