@@ -4,6 +4,7 @@ import type { MemberId } from '../../src/kernel/ids.ts';
 import { evaluateTiersTask } from '../../src/loyalty/index.ts';
 import { testDeps } from '../support/database.ts';
 import { whoIsDue } from '../support/member-tasks.ts';
+import { poison } from '../support/poison.ts';
 import { openTiers, type Rungs, type Tiers } from '../support/tiers.ts';
 
 const deps = await testDeps();
@@ -69,6 +70,25 @@ describe('whoever has bought since has the rank, the bonus and the history of un
     // An award has the next day looked at; who made up for that day has looked already.
     expect(Number(missed.due)).toBeGreaterThanOrEqual(Number(due));
   });
+});
+
+test('a member whom the evaluation failed for has all of it once repaired', async () => {
+  const own = await openTiers(deps, { settings });
+  const member = await own.member();
+  await own.lot(member, 500);
+  const repair = await poison(deps, { task: 'EVALUATE_TIERS', memberId: member });
+  const morning = (day: string) => new Date(own.startOf(day).getTime() + 28_800_000);
+  await own.advance(morning('2022-02-01'));
+  await own.lot(member, 500);
+  await own.advance(morning('2022-02-03'));
+  expect(await own.history(member)).toEqual(['QUALIFIED 1-3 2021-01-01']);
+  await repair();
+  await own.advance(morning('2022-02-04'));
+  expect((await own.history(member)).slice(1)).toEqual([
+    'GRACE_OVER 3-2 2022-01-31',
+    'QUALIFIED 2-3 2022-02-01',
+  ]);
+  expect(await stands(own, member)).toMatchObject({ bonuses: [70], grace: null, differences: [] });
 });
 
 describe('no rank is judged on the day it was reached, or before, by whatever ladder', () => {
