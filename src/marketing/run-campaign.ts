@@ -30,19 +30,37 @@ type Run = CampaignRef & { mayGoOn(): boolean };
  */
 export async function runCampaign(deps: Deps, { mayGoOn, ...ref }: Run): Promise<boolean> {
   const after: Record<string, string> = {};
+  let ahead: Ahead | undefined;
   for (;;) {
     const campaign = await getCampaign(deps.db, ref);
     if (campaign.status !== 'ISSUING') return true;
-    const page = await nextPage(deps, { ...ref, after: campaign.issuedUpTo });
-    if (page.length === 0) await inTransaction(deps, (tx) => finish(tx, ref));
-    else if (await issuePage(deps, { ...ref, page, after, mayGoOn }))
-      await moveOn(deps, { campaign, to: page.at(-1) as string });
-    else return false;
+    const page = await nextPage(deps, { ...ref, after: campaign.issuedUpTo, ahead });
+    const last = page.at(-1);
+    if (last === undefined) await inTransaction(deps, (tx) => finish(tx, ref));
+    else {
+      ahead = { after: last, page: readPage(deps, { ...ref, after: last }) };
+      ahead.page.catch(() => {}); // waited for in the next round, if there is one
+      if (!(await issuePage(deps, { ...ref, page, after, mayGoOn }))) return false;
+      await moveOn(deps, { campaign, to: last });
+    }
   }
 }
 
+/** A page that is read while the one before it is issued. */
+type Ahead = { after: string; page: Promise<string[]> };
+type PageOf = CampaignRef & { after: string | null };
+
+/** What was read ahead may be empty because it was early: then somebody could be there by now. */
+async function nextPage(
+  deps: Deps,
+  { ahead, ...of }: PageOf & { ahead: Ahead | undefined },
+): Promise<string[]> {
+  const early = ahead?.after === of.after ? await ahead?.page : undefined;
+  return early?.length ? early : readPage(deps, of);
+}
+
 /** The next recipients who lack a code. */
-async function nextPage(deps: Deps, of: CampaignRef & { after: string | null }): Promise<string[]> {
+async function readPage(deps: Deps, of: PageOf): Promise<string[]> {
   const { programId, campaignId, after } = of;
   const rows = await deps.db.campaignRecipient.findMany({
     where: { programId, campaignId, codeId: null, ...(after ? { id: { gt: after } } : {}) },
