@@ -19,7 +19,7 @@ const claimKeyText = text(200).nullish();
 export type Claim = PoolRef & {
   memberId?: string | null | undefined;
   email?: string | null | undefined;
-  /** Somebody of a campaign. */
+  /** Somebody of a campaign for this pool; the campaign knows of the code at once. */
   recipientId?: string | null | undefined;
   claimKey?: string | null | undefined;
   actor: Actor;
@@ -31,8 +31,10 @@ export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed:
  * Gives the claimant one code of the pool, for good: the one that this person already holds, or a
  * free one. The first hand-out of a code's text is recorded.
  *
- * Locks: IDENTITY of everything that could be the same person, POOL shared, one code row.
- * Refusals: POOL_NOT_ISSUING, NOT_ELIGIBLE, CLAIM_LIMIT_REACHED, POOL_EXHAUSTED, BUSY.
+ * Locks: IDENTITY of everything that could be the same person, POOL shared, one code row; of a
+ * recipient its row and the campaign's.
+ * Refusals: POOL_NOT_ISSUING, NOT_ELIGIBLE, CLAIM_LIMIT_REACHED, POOL_EXHAUSTED, BUSY; NOT_FOUND
+ * names the field.
  * A retry returns the same code, with alreadyClaimed.
  * Events: code.claimed for a code that had no claimant; pool.codes_added where the pool mints.
  */

@@ -3,6 +3,7 @@ import { pausePool, resumePool, revokeCodes, walletsOf } from '../../src/coupons
 import type { CampaignId } from '../../src/kernel/ids.ts';
 import {
   campaignById,
+  codesOfRecipients,
   createCampaign,
   listCampaigns,
   listRecipients,
@@ -176,6 +177,21 @@ test('codes that a revocation takes back unseen are issued anew', async () => {
   expect(done).toMatchObject({ recycled: 2, revoked: 0 });
   expect(await mailing.campaign(id)).toMatchObject({ status: 'DRAFT', issued: 0 });
   expect(await mailing.issue(id)).toMatchObject({ status: 'ISSUED', issued: 2 });
+});
+
+test('whose code was recycled after the list was read has none, whoever holds that code now', async () => {
+  const pool = await mailing.pool(1);
+  const { id } = await mailing.create(pool.id, [{ email: address() }]);
+  await mailing.issue(id);
+  const listed = await mailing.recipients(id);
+  const ids = listed.map((recipient) => recipient.id);
+  const codes = () => codesOfRecipients(deps, { programId, ids });
+  expect((await codes())[0]?.id).toBe(listed[0]?.codeId);
+  const of = { programId, campaignId: id as CampaignId, reason: 'x', replace: false };
+  await revokeCodes(deps, { ...of, idempotencyKey: unique('key') });
+  const other = await mailing.claimed(pool.id, { email: address() });
+  expect(other.code.id).toBe(listed[0]?.codeId);
+  expect(await codes()).toEqual([null]);
 });
 
 test('a campaign without recipients is issued at once', async () => {
