@@ -147,7 +147,7 @@ export const walletGuards: readonly Guard[] = [
   {
     name: 'age of a revoked code',
     protects: 'a revocation is not told under an earlier number than what it saw',
-    edits: [{ file: 'revoke_codes', replace: /age\(c\.xmin\) < 0/g, by: 'false' }],
+    edits: [{ file: 'revoke_codes', replace: /began_later\(c\.xmin\)/g, by: 'false' }],
     needs: [wallets('a page has begun, a later code of it is reserved, go on: told in that order')],
   },
   {
