@@ -94,7 +94,8 @@ test('an audience is added once at a time, and no further when the client has hu
   expect(body.errors?.[0]?.extensions.code).toBe('CONFLICT');
   hangUp.abort();
   expect(await asking).toBe('AbortError');
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  // Until the server has noticed; nothing says when.
+  await new Promise((resolve) => setTimeout(resolve, 500));
   await holder?.commit();
   await until(async () => (await leases()) === 0);
   expect(await mailing.campaign(id)).toMatchObject({ recipients: 5_000 });
