@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
+import { isUnavailable } from '../kernel/db.ts';
+import { isBusy } from '../kernel/errors.ts';
 import type { ProgramId, WebhookId } from '../kernel/ids.ts';
 import { type Delivered, deliverWebhook, type WebhookRef, webhooksDue } from '../webhooks/index.ts';
 import { recordFailure } from './failures.ts';
@@ -106,7 +108,9 @@ class Telling {
   async #failed({ programId, webhookId }: WebhookRef, error: unknown): Promise<void> {
     const deps = this.#deps;
     fleetMetrics(deps).failures.inc({ task: TASK });
-    deps.log.warn({ programId, webhookId }, 'deliveries to a webhook failed');
+    deps.log.warn({ programId, webhookId, err: error }, 'deliveries to a webhook failed');
+    // A lock or a connection that was not to be had now may be had at the next look.
+    if (isBusy(error) || isUnavailable(error)) return;
     const day = await today(deps, programId);
     const failed = { programId, task: TASK, day, memberId: null, error } as const;
     const { nextAttemptAt } = await recordFailure(deps, failed);

@@ -4,6 +4,7 @@ import { createWebhook, webhooksDue } from '../../src/webhooks/index.ts';
 import { startDeliveries } from '../../src/workers/deliveries.ts';
 import { runWorker } from '../../src/workers/index.ts';
 import { startReceiver } from '../support/receiver.ts';
+import { sessions } from '../support/sessions.ts';
 import { until } from '../support/until.ts';
 import { hasAll, openTelling, SECOND, tellingDeps } from '../support/webhooks.ts';
 
@@ -16,6 +17,8 @@ afterEach(async () => {
   await deliveries?.stop();
   deliveries = undefined;
 });
+
+const COUNTED = /flash_worker_failures_total\{task="DELIVER_WEBHOOKS"\} (\d+)/;
 
 test('a shop with six slow endpoints has four of them told at once, and another shop is told', async () => {
   const slow = await startReceiver(() => ({ after: 500, status: 200 }));
@@ -86,4 +89,22 @@ test('what fails of our own is counted and recorded, tried ever less often, and 
   await runWorker(deps, { programId, task: 'DELIVER_WEBHOOKS' });
   expect(await failures()).toMatchObject([{ resolvedAt: expect.any(Date) }]);
   expect(await sick.deliveries()).toEqual([]);
+});
+
+test('a database that was busy is asked again at the next look', async () => {
+  const receiver = await startReceiver();
+  const shop = await openTelling(deps, { receiver, members: 1 });
+  const failed = async () => (await deps.metrics.metrics()).match(COUNTED)?.[1] ?? '0';
+  const before = await failed();
+  await shop.happen();
+  await shop.settled();
+  const [other] = await sessions(deps.config.databaseUrl, 1);
+  await other?.begin();
+  await other?.query('LOCK TABLE leases IN EXCLUSIVE MODE');
+  start();
+  await until(async () => (await failed()) !== before);
+  await other?.commit();
+  await until(hasAll(shop, receiver));
+  const { programId } = shop;
+  expect(await deps.db.workerFailure.findMany({ where: { programId } })).toEqual([]);
 });
