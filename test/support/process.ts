@@ -61,8 +61,6 @@ export async function end(program: Program, signal: NodeJS.Signals): Promise<num
 }
 
 export type DevProcess = Program & {
-  /** Milliseconds from the start of the process to its banner. */
-  startedIn: number;
   origin: string;
   rootKey: string;
   sandboxKey: string;
@@ -70,13 +68,11 @@ export type DevProcess = Program & {
 
 /** `npm start`: resolves when the banner is there. */
 export async function startDev(env: Record<string, string>): Promise<DevProcess> {
-  const began = performance.now();
   const program = runProgram('src/dev.ts', { env });
   await waitFor(program, /Ctrl-C stops/);
   const said = (label: string) => new RegExp(`${label} +(\\S+)`).exec(program.output())?.[1] ?? '';
   return {
     ...program,
-    startedIn: performance.now() - began,
     origin: new URL(said('API')).origin,
     rootKey: said('Root key'),
     sandboxKey: said('Sandbox key'),
