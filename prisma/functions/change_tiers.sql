@@ -42,12 +42,15 @@ $$;
 -- Other days of warning: whoever is in a grace is looked at on the next day. Within the change of
 -- the program's row.
 CREATE OR REPLACE FUNCTION warn_anew(p_program uuid)
-RETURNS void LANGUAGE sql VOLATILE AS $$
-  UPDATE members SET tier_due = least(tier_due, day_of(p_program, program_now(p_program)) + 1)
+RETURNS void LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+DECLARE
+  v_tomorrow date := day_of(p_program, program_now(p_program)) + 1;
+BEGIN
+  UPDATE members SET tier_due = least(tier_due, v_tomorrow)
   WHERE program_id = p_program AND id IN (
     SELECT id FROM members WHERE program_id = p_program AND grace_ends_at IS NOT NULL
-    ORDER BY id FOR UPDATE)
-$$;
+    ORDER BY id FOR UPDATE);
+END $$;
 
 -- Moves each member to its rank, which ends a grace: history, event, and on the way up what was
 -- lost before. The new tier is judged from the next day on: also one that needs nothing, where days

@@ -38,7 +38,8 @@ RETURNS TABLE (member_id uuid, occasion text) LANGUAGE sql STABLE AS $$
         AND had.occasion = l.day::text OFFSET 0)
 $$;
 
--- Pays these members what the day brings them, and judges their tiers as every award does. Answers
+-- Pays these members what the day brings them, and judges their tiers as every award does; on a day
+-- that was missed the evaluations of the days behind it see to that, each as of its own. Answers
 -- how many were paid: none the second time.
 --
 -- Locks: MEMBER of each, waited for in their order.
@@ -48,12 +49,14 @@ RETURNS int LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
   v_program programs;
   v_now timestamptz;
+  v_today date;
   v_due record;
   v_paid int := 0;
 BEGIN
   PERFORM lock_members(p_program, p_members);
   SELECT * INTO STRICT v_program FROM programs WHERE id = p_program;
   v_now := program_now(p_program);
+  v_today := day_of(p_program, v_now);
   FOR v_due IN
     SELECT * FROM birthdays_due(p_program, p_day)
     WHERE p_source = 'BIRTHDAY' AND member_id = ANY (p_members)
@@ -62,7 +65,9 @@ BEGIN
     WHERE p_source = 'REENGAGEMENT' AND member_id = ANY (p_members)
   LOOP
     PERFORM earn_bonus(v_program, v_due.member_id, p_source, v_due.occasion, v_now);
-    PERFORM raise_tier(v_program, v_due.member_id, v_now);
+    IF p_day >= v_today THEN
+      PERFORM raise_tier(v_program, v_due.member_id, v_now);
+    END IF;
     v_paid := v_paid + 1;
   END LOOP;
   RETURN v_paid;

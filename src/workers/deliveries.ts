@@ -4,7 +4,7 @@ import { isUnavailable } from '../kernel/db.ts';
 import { isBusy } from '../kernel/errors.ts';
 import type { ProgramId, WebhookId } from '../kernel/ids.ts';
 import { type Delivered, deliverWebhook, type WebhookRef, webhooksDue } from '../webhooks/index.ts';
-import { recordFailure } from './failures.ts';
+import { recordFailure, resolveFailures } from './failures.ts';
 import { fleetMetrics } from './metrics.ts';
 import type { ProgramTask } from './program-run.ts';
 
@@ -20,10 +20,12 @@ const BY_HAND_MS = 60_000;
 /** By hand: what there is to tell the endpoints of one program now. */
 export const deliverWebhooks: ProgramTask = {
   task: TASK,
+  isTriedElsewhere: true,
   work: async (deps, { programId, onFailure }) => {
     const signal = AbortSignal.timeout(BY_HAND_MS);
     const total: Delivered = { scanned: 0, changed: 0 };
     for (const webhook of await webhooksDue(deps, { programId: programId as ProgramId })) {
+      if (signal.aborted) break;
       try {
         const { scanned, changed } = await deliverWebhook(deps, { ...webhook, signal });
         total.scanned += scanned;
@@ -59,11 +61,17 @@ export function startDeliveries(deps: Deps): { stop(): Promise<void> } {
   };
 }
 
+type Rest = { programId: ProgramId; until: Date; attempts: number };
+
+/** One minute, two, four, eight: for what an operator puts right, and not the endpoint. */
+const FIRST_REST_MS = 60_000;
+const MOST_DOUBLINGS = 3;
+
 class Telling {
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
   readonly #running = new Map<WebhookId, { programId: ProgramId; ended: Promise<void> }>();
-  readonly #restUntil = new Map<WebhookId, Date>();
+  readonly #resting = new Map<WebhookId, Rest>();
 
   constructor(deps: Deps, signal: AbortSignal) {
     this.#deps = deps;
@@ -85,8 +93,8 @@ class Telling {
   }
 
   #mayBeTold({ programId, webhookId }: WebhookRef): boolean {
-    const rest = this.#restUntil.get(webhookId);
-    if (this.#running.has(webhookId) || (rest && rest > this.#deps.clock.now())) return false;
+    const rest = this.#resting.get(webhookId);
+    if (this.#running.has(webhookId) || (rest && rest.until > this.#deps.clock.now())) return false;
     const own = [...this.#running.values()].filter((other) => other.programId === programId);
     return own.length < AT_ONCE_OF_ONE;
   }
@@ -94,7 +102,7 @@ class Telling {
   async #tell(webhook: WebhookRef): Promise<void> {
     try {
       await deliverWebhook(this.#deps, { ...webhook, signal: this.#signal });
-      this.#restUntil.delete(webhook.webhookId);
+      await this.#succeeded(webhook);
     } catch (error) {
       await this.#failed(webhook, error).catch((failure: unknown) =>
         this.#deps.log.error({ err: failure, ...webhook }, 'a failure was not recorded'),
@@ -113,8 +121,18 @@ class Telling {
     if (isBusy(error) || isUnavailable(error)) return;
     const day = await today(deps, programId);
     const failed = { programId, task: TASK, day, memberId: null, error } as const;
-    const { nextAttemptAt } = await recordFailure(deps, failed);
-    this.#restUntil.set(webhookId, nextAttemptAt);
+    await recordFailure(deps, failed);
+    const attempts = (this.#resting.get(webhookId)?.attempts ?? 0) + 1;
+    const pause = FIRST_REST_MS * 2 ** Math.min(attempts - 1, MOST_DOUBLINGS);
+    const until = new Date(deps.clock.now().getTime() + pause);
+    this.#resting.set(webhookId, { programId, until, attempts });
+  }
+
+  /** What is recorded is the program's: closed when its last endpoint that rested is told again. */
+  async #succeeded({ programId, webhookId }: WebhookRef): Promise<void> {
+    if (!this.#resting.delete(webhookId)) return;
+    const others = [...this.#resting.values()].some((rest) => rest.programId === programId);
+    if (!others) await resolveFailures(this.#deps, { programId, task: TASK });
   }
 }
 

@@ -18,7 +18,11 @@ export type Failed = {
   error: unknown;
 };
 
-/** One more attempt: the next is after 1, 2, 4, ... minutes, at most eight and a half hours. */
+/**
+ * One more attempt: the next is after 1, 2, 4, ... minutes, at most eight and a half hours. What is
+ * no member's is tried every four minutes at least: a pool that fails is not to keep the others of
+ * its program waiting.
+ */
 export async function recordFailure(deps: Deps, failed: Failed): Promise<WorkerFailure> {
   const { error, ...of } = failed;
   deps.log.error({ err: error, ...of }, 'a task failed for a member');
@@ -34,7 +38,8 @@ export async function recordFailure(deps: Deps, failed: Failed): Promise<WorkerF
         (coalesce(member_id, '00000000-0000-0000-0000-000000000000'))) WHERE resolved_at IS NULL
       DO UPDATE SET day = excluded.day, message = excluded.message, attempts = f.attempts + 1,
         next_attempt_at = ${now}::timestamptz
-          + interval '1 minute' * (1 << least(f.attempts, 9))
+          + interval '1 minute' * (1 << least(f.attempts,
+            CASE WHEN f.member_id IS NULL THEN 2 ELSE 9 END))
       RETURNING id, next_attempt_at AS next`;
     if (!row) throw new Error('a failure that was not recorded');
     await tx.$executeRaw`

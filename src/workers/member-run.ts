@@ -10,7 +10,7 @@ type Running = RunOf & { task: MemberTask; run: WorkerRun };
 
 /** A task that is done for the members for whom something is due. */
 export function ofMembers(task: MemberTask): Task {
-  const begin = (of: RunOf): Running => ({ ...of, task, run: emptyRun(task.task) });
+  const begin = (of: RunOf): Running => ({ ...of, task, run: of.into ?? emptyRun(task.task) });
   const isDue: Task['isDue'] = async (deps, of) => {
     const [first] = await task.due(deps, { ...of, after: undefined, limit: 1 });
     return first !== undefined;
@@ -44,7 +44,7 @@ async function runDay(deps: Deps, running: Running): Promise<void> {
   const { task, run, programId, day } = running;
   let [began, isFull] = [0, false];
   let held: ReadonlySet<string> = new Set();
-  const { changed } = await inPages({
+  await inPages({
     list: async (after) => {
       running.mayGoOn();
       if (isFull) await giveWay(deps, performance.now() - began);
@@ -58,13 +58,15 @@ async function runDay(deps: Deps, running: Running): Promise<void> {
     },
     work: async (members) => {
       const memberIds = members.map(({ memberId }) => memberId).filter((id) => !held.has(id));
-      return memberIds.length === 0 ? 0 : task.work(deps, { programId, day, memberIds });
+      if (memberIds.length === 0) return 0;
+      const changed = await task.work(deps, { programId, day, memberIds });
+      run.changed += changed;
+      return changed;
     },
     failed: async ({ memberId }, error) => {
       await fail(deps, { run, programId, day, memberId, error });
     },
   });
-  run.changed += changed;
 }
 
 /** Those who failed before, each from the day at which they stopped. */

@@ -2,7 +2,7 @@ import { Counter, Histogram } from 'prom-client';
 import type { Deps } from '../deps.ts';
 import { registeredOnce, watchCounts, watchNumber } from '../kernel/metrics.ts';
 import { traced } from '../kernel/trace.ts';
-import type { Task, WorkerRun } from './task.ts';
+import { emptyRun, type Task, type WorkerRun } from './task.ts';
 
 /**
  * The runs of this process, and what any process can say of the whole fleet: the queue and the open
@@ -85,12 +85,21 @@ export const measured = (task: Task): Task => ({
   run: async (deps, of) => {
     const began = performance.now();
     const about = { programId: of.programId, day: of.day };
-    const run = await traced(`task ${task.task}`, about, () => task.run(deps, of));
-    observe(deps, { run, seconds: (performance.now() - began) / 1000 });
-    const { failures, ...counts } = run;
-    const members = failures.map(({ memberId }) => memberId);
-    deps.log.info({ ...about, ...counts, ...(run.failed && { members }) }, 'task done');
-    return run;
+    const into = emptyRun(task.task);
+    const say = (run: WorkerRun, message: string) => {
+      observe(deps, { run, seconds: (performance.now() - began) / 1000 });
+      const { failures, ...counts } = run;
+      const members = failures.map(({ memberId }) => memberId);
+      deps.log.info({ ...about, ...counts, ...(run.failed && { members }) }, message);
+    };
+    try {
+      const run = await traced(`task ${task.task}`, about, () => task.run(deps, { ...of, into }));
+      say(run, 'task done');
+      return run;
+    } catch (error) {
+      say(into, 'task stopped');
+      throw error;
+    }
   },
 });
 

@@ -8,6 +8,8 @@ export type ProgramTask = {
   task: WorkerTask;
   /** What is due stays due until it is done. Left out: not a part of the daily work. */
   isDue?(deps: Deps, of: OfDay): Promise<boolean>;
+  /** Somebody else tries again what failed: see to it that it is no part of a program's work. */
+  isTriedElsewhere?: true;
   work(
     deps: Deps,
     of: OfDay & { onFailure(memberId: string | null, error: unknown): Promise<void> },
@@ -23,6 +25,7 @@ export function ofProgram(task: ProgramTask): Task {
     mayBeDueBy: task.isDue ?? (async () => false),
     run,
     retry: async (deps, of) => {
+      if (task.isTriedElsewhere) return emptyRun(task.task);
       const dueBy = deps.clock.now();
       const asked = { ...of, task: task.task, until: of.day, after: 0n, limit: 1, dueBy };
       const [due] = await openFailures(deps, asked);

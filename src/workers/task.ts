@@ -12,6 +12,8 @@ export type RunOf = OfDay & {
   since?: string | undefined;
   /** Real time: of those who failed before only whose next attempt is due by then. */
   dueBy?: Date | undefined;
+  /** Filled as the work goes on: also what was done when it has to stop says so. */
+  into?: WorkerRun;
 };
 
 /** What one run of a task came to. `failures` are the first of those that `failed` counts. */

@@ -1,14 +1,14 @@
 /** Days that were missed, and are made up for when more has been bought since. */
 import { describe, expect, test } from 'vitest';
 import type { MemberId } from '../../src/kernel/ids.ts';
-import { evaluateTiersTask } from '../../src/loyalty/index.ts';
+import { birthdayBonusTask, evaluateTiersTask } from '../../src/loyalty/index.ts';
 import { testDeps } from '../support/database.ts';
-import { whoIsDue } from '../support/member-tasks.ts';
+import { runTask, whoIsDue } from '../support/member-tasks.ts';
 import { poison } from '../support/poison.ts';
 import { openTiers, type Rungs, type Tiers } from '../support/tiers.ts';
 
 const deps = await testDeps();
-const settings = { reupgradeBonus: 70 };
+const settings = { reupgradeBonus: 70, birthdayBonus: 5 };
 
 const stands = async (own: Tiers, member: MemberId) => ({
   history: await own.history(member),
@@ -20,21 +20,28 @@ const stands = async (own: Tiers, member: MemberId) => ({
 
 type Story = { first: number; bought: Record<string, number>; until: string };
 
-/** A grace that is over on 31 January 2022; then each purchase at noon of its day. */
+/** A grace that is over on 31 January 2022, a birthday; then each purchase at noon of its day. */
 async function lived({ first, bought, until }: Story, isMissed: boolean) {
   const own = await openTiers(deps, { settings });
   const member = await own.member();
+  const { programId } = own;
+  const birthday = new Date('1990-01-31');
+  await deps.db.member.updateMany({ where: { programId }, data: { birthday } });
+  const work = async (day: string) => {
+    await own.evaluate(day);
+    await runTask(deps, birthdayBonusTask, { programId, day });
+  };
   await own.lot(member, first);
   await own.live('2022-01-30');
   const days = [];
   for (let day = '2022-01-31'; day <= until; day = own.days.plusDays(day, 1)) days.push(day);
   for (const day of days) {
     await own.tick(own.startOf(day));
-    if (!isMissed) await own.evaluate(day);
+    if (!isMissed) await work(day);
     await own.tick(new Date(own.startOf(day).getTime() + 43_200_000));
     if (bought[day]) await own.lot(member, bought[day]);
   }
-  if (isMissed) for (const day of days) await own.evaluate(day);
+  if (isMissed) for (const day of days) await work(day);
   return stands(own, member);
 }
 

@@ -164,6 +164,21 @@ test('an endpoint that says 410 is disabled at once, and has lost nothing when i
   await expectTold(shop, endpoint);
 });
 
+test('what the address of before answers disables nothing', async () => {
+  const before = await startReceiver(() => ({ after: 300, status: 410 }));
+  const now = await startReceiver();
+  const shop = await openTelling(deps, { receiver: before, members: 1 });
+  await shop.happen();
+  await shop.settled();
+  const delivering = shop.deliver();
+  await until(() => before.received.length === 1);
+  await updateWebhook(deps, { ...shop, input: { url: now.url, types: null, enabled: true } });
+  await delivering;
+  expect(await shop.row()).toMatchObject({ enabled: true, failures: 0 });
+  clock.move(5 * SECOND);
+  await shop.deliverUntil(hasAll(shop, now));
+});
+
 test.each([
   ['seconds', () => '120', 120],
   ['a date', () => new Date(clock.now().getTime() + 120 * SECOND).toUTCString(), 120],

@@ -32,7 +32,6 @@ test('a shop with six slow endpoints has four of them told at once, and another 
   await other.settled();
   start();
   await until(hasAll(other, quick));
-  expect(slow.received.length).toBeLessThan(18);
   await until(() => slow.taken().length === 18);
   expect(slow.atOnce).toBe(4);
 });
@@ -41,8 +40,9 @@ test('whoever had its turn longest ago is told first', async () => {
   const receiver = await startReceiver();
   const shops = [];
   for (let i = 0; i < 3; i++) shops.push(await openTelling(deps, { receiver, members: 1 }));
-  const due = async () => (await webhooksDue(deps)).map(({ webhookId }) => webhookId);
   const ids = shops.map(({ webhookId }) => webhookId);
+  const due = async () =>
+    (await webhooksDue(deps)).map((one) => one.webhookId).filter((id) => ids.includes(id));
   for (const shop of shops.toReversed()) {
     await shop.happen();
     await shop.deliverUntil(hasAll(shop, receiver));

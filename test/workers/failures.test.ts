@@ -176,3 +176,18 @@ test('the log says who failed by id, and nothing personal', async () => {
   ]);
   expect(heard.text()).not.toContain('example.com');
 });
+
+test.each([
+  ['what is nobody’s in particular is tried every four minutes at least', null, [1, 2, 4, 4, 4]],
+  ['a member is left alone for ever longer', 'member', [1, 2, 4, 8, 16]],
+])('%s', async (_, who, minutes) => {
+  const own = await openLedger(deps);
+  const memberId = who && (await own.member());
+  const of = { programId: own.programId, task: 'TOP_UP_POOLS', day: '2021-01-01' } as const;
+  for (const pause of minutes) {
+    const before = deps.clock.now().getTime();
+    const failure = await recordFailure(deps, { ...of, memberId, error: new Error('x') });
+    const pauseMs = failure.nextAttemptAt.getTime() - before;
+    expect(Math.floor(pauseMs / MINUTE)).toBe(pause);
+  }
+});

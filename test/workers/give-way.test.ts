@@ -2,19 +2,47 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { giveWay } from '../../src/workers/give-way.ts';
 import { testDeps } from '../support/database.ts';
-import { sessions } from '../support/sessions.ts';
+import { type Session, sessions } from '../support/sessions.ts';
 
 const deps = await testDeps();
-const PAGE_MS = 50;
+const PAGE_MS = 1;
+const RECENTLY_MS = 200;
 
-test('long work rests while others are at work, also between two of their statements', async () => {
-  const [other] = await sessions(deps.config.databaseUrl, 1);
-  await other?.query('SELECT 1');
-  expect(await giveWay(deps, 60_000)).toBe(true);
-  await sleep(2 * PAGE_MS);
+/** One short statement after another until the work is done. */
+async function beside<T>(busy: Session[], work: () => Promise<T>): Promise<T> {
+  let isOver = false;
+  const loops = busy.map(async (session) => {
+    while (!isOver) await session.query('SELECT 1');
+  });
+  try {
+    return await work();
+  } finally {
+    isOver = true;
+    await Promise.all(loops);
+  }
+}
+
+test('long work rests while others are at work, and not for one connection that looks', async () => {
+  const [one, other] = (await sessions(deps.config.databaseUrl, 2)) as [Session, Session];
+  await beside([one, other], async () => {
+    await sleep(RECENTLY_MS);
+    expect(await giveWay(deps, PAGE_MS)).toBe(true);
+  });
+  await sleep(RECENTLY_MS);
   expect(await giveWay(deps, PAGE_MS)).toBe(false);
-  const long = other?.query('SELECT pg_sleep(0.5)');
-  await sleep(2 * PAGE_MS);
+  await one.query('SELECT 1');
+  expect(await giveWay(deps, PAGE_MS)).toBe(false);
+});
+
+test('long work rests while one long statement is under way', async () => {
+  const [one, other] = (await sessions(deps.config.databaseUrl, 2)) as [Session, Session];
+  await one.begin();
+  await one.query('LOCK TABLE leases');
+  await sleep(RECENTLY_MS);
+  await other.begin();
+  const waiting = other.query('LOCK TABLE leases');
+  await sleep(RECENTLY_MS);
   expect(await giveWay(deps, PAGE_MS)).toBe(true);
-  await long;
+  await one.rollback();
+  await waiting;
 });
