@@ -23,7 +23,8 @@ BEGIN
 END $$;
 
 -- One more (1) or less (-1) for each time that a campaign is named. A campaign of which somebody
--- lost a code is ISSUED no longer; one that was through but for a few is, once they have claimed.
+-- lost a code is ISSUED no longer; one that was through but for a few is, once they have claimed,
+-- which is told as by the run that is through.
 CREATE OR REPLACE FUNCTION count_issued(p_program uuid, p_campaigns uuid[], p_by int)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -32,10 +33,16 @@ BEGIN
   END IF;
   PERFORM id FROM campaigns WHERE program_id = p_program AND id = ANY (p_campaigns)
   ORDER BY id FOR NO KEY UPDATE;
-  UPDATE campaigns c SET issued = c.issued + n.change,
-    status = CASE WHEN c.status = 'ISSUED' AND n.change < 0 THEN 'DRAFT'
-      WHEN c.status = 'FAILED' AND c.issued + n.change = c.recipients THEN 'ISSUED'
-      ELSE c.status END
-  FROM (SELECT id, p_by * count(*) AS change FROM unnest(p_campaigns) id GROUP BY id) n
-  WHERE c.program_id = p_program AND c.id = ANY (p_campaigns) AND c.id = n.id;
+  WITH counted AS (
+    UPDATE campaigns c SET issued = c.issued + n.change,
+      status = CASE WHEN c.status = 'ISSUED' AND n.change < 0 THEN 'DRAFT'
+        WHEN c.status = 'FAILED' AND c.issued + n.change = c.recipients THEN 'ISSUED'
+        ELSE c.status END
+    FROM (SELECT id, p_by * count(*) AS change FROM unnest(p_campaigns) id GROUP BY id) n
+    WHERE c.program_id = p_program AND c.id = ANY (p_campaigns) AND c.id = n.id
+    RETURNING c.*, OLD.status AS before)
+  INSERT INTO events (program_id, type, data, at)
+  SELECT p_program, 'campaign.issued', jsonb_build_object('campaignId', id, 'poolId', pool_id,
+    'recipients', recipients, 'issued', issued), program_now(p_program)
+  FROM counted WHERE status = 'ISSUED' AND before = 'FAILED' ORDER BY id;
 END $$;

@@ -36,7 +36,8 @@ export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed:
  * Refusals: POOL_NOT_ISSUING, NOT_ELIGIBLE, CLAIM_LIMIT_REACHED, POOL_EXHAUSTED, BUSY; NOT_FOUND
  * names the field.
  * A retry returns the same code, with alreadyClaimed.
- * Events: code.claimed for a code that had no claimant; pool.codes_added where the pool mints.
+ * Events: code.claimed for a code that had no claimant; pool.codes_added where the pool mints;
+ * campaign.issued for the last recipient who had been refused.
  */
 export async function claimCode(deps: Deps, claim: Claim): Promise<Claimed | Refused> {
   const item = readClaim(claim);

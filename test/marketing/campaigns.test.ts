@@ -11,7 +11,9 @@ import {
 import { testDeps } from '../support/database.ts';
 import { unique } from '../support/factories.ts';
 import { openMailing } from '../support/mailing.ts';
+import { type Session, sessions } from '../support/sessions.ts';
 import { mistake, unchanged } from '../support/unchanged.ts';
+import { until } from '../support/until.ts';
 
 const deps = await testDeps();
 const mailing = await openMailing(deps);
@@ -110,6 +112,24 @@ test('who is refused carries the reason, and is tried again by the next run', as
   expect((await eventsOf(id)).map(({ issued }) => issued)).toEqual([2, 2, 3]);
 });
 
+test('once everybody who was refused has claimed, the campaign is issued, which is told', async () => {
+  const pool = await mailing.pool(1);
+  const list = Array.from({ length: 3 }, () => ({ email: address() }));
+  const { id } = await mailing.create(pool.id, list);
+  await mailing.issue(id);
+  await pausePool(deps, { programId, poolId: pool.id });
+  await mailing.grow(pool.id, 2);
+  await resumePool(deps, { programId, poolId: pool.id });
+  for (const { id: refused, codeId } of await mailing.recipients(id))
+    if (!codeId) await mailing.claimAs(pool.id, refused);
+  expect(await mailing.campaign(id)).toMatchObject({ status: 'ISSUED', issued: 3 });
+  const told = { campaignId: id, poolId: pool.id, recipients: 3 };
+  expect(await eventsOf(id)).toEqual([
+    { ...told, issued: 1 },
+    { ...told, issued: 3 },
+  ]);
+});
+
 test('a pool that tops itself up mints for a campaign, up to its limit', async () => {
   const pool = await mailing.pool(0, { exhaustion: 'TOP_UP', maxCodes: 600 });
   const list = Array.from({ length: 620 }, () => ({ email: address() }));
@@ -139,11 +159,16 @@ test('once a pause has answered, a run that is under way issues nothing more', a
   const list = Array.from({ length: 2_000 }, () => ({ email: address() }));
   const { id } = await mailing.create(pool.id, list);
   await mailing.begin(id);
+  // The last chunk cannot be done: it goes on to be asked for until the pause has answered.
+  const [holder] = (await sessions(deps.config.databaseUrl, 1)) as [Session];
+  await holder.begin();
+  const email = (await mailing.recipients(id)).at(-1)?.email;
+  await holder.query('SELECT try_lock_identity($1, $2)', [programId, `email:${email}`]);
   const run = mailing.run(id);
-  while ((await mailing.campaign(id)).issued === 0)
-    await new Promise((resolve) => setTimeout(resolve, 2));
+  await until(async () => (await mailing.campaign(id)).issued > 0);
   await pausePool(deps, { programId, poolId: pool.id });
   const issued = await mailing.count(pool.id, 'ALLOCATED');
+  await holder.commit();
   expect(await run).toBe(true);
   expect(issued).toBeLessThan(2_000);
   expect(await mailing.count(pool.id, 'ALLOCATED')).toBe(issued);
