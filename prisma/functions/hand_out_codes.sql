@@ -1,9 +1,9 @@
 -- Settles what is held: codes whose text their holders were not given yet (UNSEEN: issued by a
 -- campaign, or put in the place of a revoked one) are handed out, which is recorded like the
--- hand-out of a fresh claim; to an item without an actor nothing is handed out. Of a recipient it
--- is every code, because it is about to be noted as this recipient's. Under the row's lock: a code
--- may be going back to its pool at this moment, or be replaced. One that is gone, or whose row is
--- taken, comes back with a later call.
+-- hand-out of a fresh claim; to an item without an actor nothing is handed out. Of a recipient of
+-- whom no code is noted yet it is every code, because it is about to be noted. Under the lock of
+-- its row: a code may be going back to its pool at this moment, or be replaced. One that is gone,
+-- or whose row is taken, comes back with a later call.
 CREATE OR REPLACE FUNCTION hand_out_codes(
   p_program uuid, p_items claim_item[], p_results claim_result[], p_now timestamptz)
 RETURNS claim_result[] LANGUAGE plpgsql VOLATILE AS $$
@@ -14,7 +14,9 @@ DECLARE
 BEGIN
   v_asked := ARRAY(
     SELECT r.ord FROM unnest(p_results) r JOIN unnest(p_items) i ON i.ord = r.ord
-    WHERE r.outcome = 'UNSEEN' OR r.outcome = 'HELD' AND i.recipient_id IS NOT NULL);
+    WHERE r.outcome = 'UNSEEN' OR r.outcome = 'HELD' AND i.recipient_id IS NOT NULL
+      AND (SELECT n.code_id FROM campaign_recipients n
+        WHERE n.program_id = p_program AND n.id = i.recipient_id LIMIT 1) IS NULL);
   v_codes := ARRAY(
     SELECT c.id FROM codes c
     WHERE c.program_id = p_program AND c.id = ANY (ARRAY(

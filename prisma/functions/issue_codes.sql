@@ -36,7 +36,8 @@ BEGIN
     -- Named twice, so that no plan, whatever it believes of the table, begins with other rows.
     WHERE r.program_id = p_program AND r.id = ANY (p_recipients)
       AND a.ord = ANY (v_refused) AND r.id = p_recipients[a.ord]
-      AND r.refusal IS DISTINCT FROM a.outcome;
+      -- Whose code was claimed, and revoked, since the items were read is refused, but has one.
+      AND r.code_id IS NULL AND r.refusal IS DISTINCT FROM a.outcome;
   END IF;
 
   RETURN QUERY

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { topUpPool } from '../coupons/index.ts';
 import type { Deps } from '../deps.ts';
+import { Prisma } from '../generated/prisma/client.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
 import type { PoolId } from '../kernel/ids.ts';
 import { appendEvent } from '../kernel/outbox.ts';
@@ -36,7 +37,7 @@ export async function runCampaign(deps: Deps, { mayGoOn, ...ref }: Run): Promise
     if (campaign.status !== 'ISSUING') return true;
     const page = await nextPage(deps, { ...ref, after: campaign.issuedUpTo, ahead });
     const last = page.at(-1);
-    if (last === undefined) await inTransaction(deps, (tx) => finish(tx, ref));
+    if (last === undefined) await finish(deps, ref);
     else {
       ahead = { after: last, page: readPage(deps, { ...ref, after: last }) };
       ahead.page.catch(() => {}); // waited for in the next round, if there is one
@@ -113,25 +114,42 @@ async function moveOn(deps: Deps, { campaign, to }: { campaign: Campaign; to: st
   });
 }
 
-/** Behind the last recipient; unless somebody was added, or lost a code, where it has passed. */
-async function finish(tx: Tx, { programId, campaignId }: CampaignRef): Promise<void> {
-  const [row] = await tx.$queryRaw<Pick<Campaign, 'poolId' | 'recipients' | 'issued'>[]>`
-    SELECT pool_id::text AS "poolId", recipients, issued FROM campaigns
-    WHERE program_id = ${programId}::uuid AND id = ${campaignId}::uuid AND status = 'ISSUING'
-    FOR NO KEY UPDATE`;
-  if (!row) return;
-  const { poolId, recipients, issued } = row;
+type State = Pick<Campaign, 'poolId' | 'recipients' | 'issued'> & { version: string };
+
+/** Of a campaign that is ISSUING. `version` is another one after each change of the row. */
+async function stateOf(db: Pick<Tx, '$queryRaw'>, of: CampaignRef, lock = Prisma.empty) {
+  const [row] = await db.$queryRaw<State[]>`
+    SELECT pool_id::text AS "poolId", recipients, issued, xmin::text AS version FROM campaigns
+    WHERE program_id = ${of.programId}::uuid AND id = ${of.campaignId}::uuid
+      AND status = 'ISSUING' ${lock}`;
+  return row;
+}
+
+/**
+ * Behind the last recipient; unless somebody was added, or lost a code, where it has passed: then
+ * it goes round again. Whether it did is looked for before the row is locked, because that may take
+ * as long as there are recipients, and each claim of one of them waits for the row.
+ */
+async function finish(deps: Deps, ref: CampaignRef): Promise<void> {
+  const { programId, campaignId } = ref;
+  const seen = await stateOf(deps.db, ref);
+  if (!seen) return;
+  const { poolId, recipients, issued, version } = seen;
   const unanswered = { programId, campaignId, codeId: null, refusal: null };
   const isThrough =
-    issued === recipients || !(await tx.campaignRecipient.findFirst({ where: unanswered }));
+    issued === recipients || !(await deps.db.campaignRecipient.findFirst({ where: unanswered }));
   const status = issued === recipients ? 'ISSUED' : 'FAILED';
-  await tx.campaign.update({
-    where: { programId_id: { programId, id: campaignId } },
-    data: { issuedUpTo: null, ...(isThrough && { status }) },
+  await inTransaction(deps, async (tx) => {
+    const row = await stateOf(tx, ref, Prisma.sql`FOR NO KEY UPDATE`);
+    if (row?.version !== version) return;
+    await tx.campaign.update({
+      where: { programId_id: { programId, id: campaignId } },
+      data: { issuedUpTo: null, ...(isThrough && { status }) },
+    });
+    if (!isThrough) return;
+    const data = { campaignId, poolId, recipients, issued };
+    await appendEvent(tx, { programId, type: 'campaign.issued', data });
   });
-  if (!isThrough) return;
-  const data = { campaignId, poolId, recipients, issued };
-  await appendEvent(tx, { programId, type: 'campaign.issued', data });
 }
 
 /** The campaigns that somebody should go on with. */

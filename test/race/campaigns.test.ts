@@ -3,7 +3,7 @@ import pg from 'pg';
 import { beforeAll, expect, inject, test, vi } from 'vitest';
 import { claimCode, findCode, reconcileCodes, revokeCodes } from '../../src/coupons/index.ts';
 import { readCsv } from '../../src/kernel/csv.ts';
-import type { CampaignId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
+import type { CampaignId, PoolId, ProgramId, RecipientId } from '../../src/kernel/ids.ts';
 import {
   addRecipients,
   createCampaign,
@@ -11,10 +11,11 @@ import {
   issueCampaign,
   runCampaign,
 } from '../../src/marketing/index.ts';
+import { issueCodesSql } from '../../src/marketing/sql/issue-codes.ts';
 import { testKeys } from '../support/database.ts';
 import { aPool, aProgram, unique } from '../support/factories.ts';
 import { end, launch } from '../support/process.ts';
-import { revokeAll } from '../support/revocations.ts';
+import { revokeAll, revokePage } from '../support/revocations.ts';
 import { claim, overlapping, type Processes, twoProcesses } from '../support/scenes.ts';
 import { type Session, sessions } from '../support/sessions.ts';
 import { luck, rounds, torture } from '../support/torture.ts';
@@ -124,29 +125,100 @@ test('codes are replaced and recycled while their campaign is issued by two proc
   }
 });
 
-/** The lines of the file, while `meanwhile` happens between its first statement and its second. */
-async function exportBeside(campaignId: CampaignId, meanwhile: () => Promise<unknown>) {
+type Beside<T> = { at(text: string): boolean; meanwhile(): Promise<unknown>; work(): Promise<T> };
+
+/** The answer of the work, while something happens before the first statement that is meant. */
+async function beside<T>({ at, meanwhile, work }: Beside<T>): Promise<T> {
   const query = pg.Client.prototype.query as (this: pg.Client, ...args: unknown[]) => unknown;
-  let asked = 0;
+  let isOver = false;
   const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (
     this: pg.Client,
     ...args: unknown[]
   ) {
-    return ++asked === 2
-      ? meanwhile().then(() => query.apply(this, args))
-      : (query.apply(this, args) as never);
+    const [asked] = args as [string | { text: string }];
+    if (isOver || !at(typeof asked === 'string' ? asked : asked.text))
+      return query.apply(this, args) as never;
+    isOver = true;
+    return meanwhile().then(() => query.apply(this, args));
   } as never);
   try {
+    return await work();
+  } finally {
+    spy.mockRestore();
+  }
+}
+
+/** The lines of the file, while `meanwhile` happens between its first statement and its second. */
+function exportBeside(campaignId: CampaignId, meanwhile: () => Promise<unknown>) {
+  let asked = 0;
+  const work = async () => {
     let text = '';
     for await (const piece of exportCodes(on.left, { programId, campaignId, actor: 'key:race' }))
       text += piece;
     return readCsv(text, 'csv')
       .filter((cells) => cells.length > 1)
       .slice(1);
-  } finally {
-    spy.mockRestore();
-  }
+  };
+  return beside({ at: () => ++asked === 2, meanwhile, work });
 }
+
+const recipientsOf = (campaignId: string) =>
+  on.left.db.campaignRecipient.findMany({ where: { programId, campaignId } });
+
+test('a run looks for who is left, one loses a code, another claims it: it goes round again', async () => {
+  const { id: poolId } = await aPool(on.left, { programId, codes: 1 });
+  const campaignId = await aMailing(poolId, addresses(2));
+  let loser: string | undefined;
+  await beside({
+    at: (text) => /"refusal" IS NULL/.test(text),
+    meanwhile: async () => {
+      const all = await recipientsOf(campaignId);
+      loser = all.find(({ refusal }) => !refusal)?.id;
+      const recipientId = all.find(({ refusal }) => refusal)?.id as string;
+      // Neither waits for the run: a session gives up sooner than a lock would be let go.
+      await revokePage(first, { programId, campaignId });
+      expect(await first.claim(programId, [{ poolId, recipientId }])).toMatchObject([
+        { outcome: 'CLAIMED' },
+      ]);
+    },
+    work: () => runCampaign(on.left, { programId, campaignId, mayGoOn: () => true }),
+  });
+  expect(await campaignOf(campaignId)).toMatchObject({ status: 'FAILED', issued: 1 });
+  const refused = (await recipientsOf(campaignId)).filter(({ codeId }) => codeId === null);
+  expect(refused).toMatchObject([{ id: loser, refusal: 'POOL_EXHAUSTED' }]);
+});
+
+test('a chunk begins, its recipient claims and is revoked, go on: nothing is noted', async () => {
+  const { id: poolId } = await aPool(on.left, { programId, codes: 2 });
+  const campaignId = await aMailing(poolId, addresses(1));
+  const recipientId = (await recipientsOf(campaignId))[0]?.id as RecipientId;
+  await first.begin();
+  await first.query('LOCK TABLE programs IN ACCESS EXCLUSIVE MODE');
+  const of = { programId, campaignId, recipients: [recipientId], after: {} };
+  const issuing = issueCodesSql(on.left, of).catch((error: Error) => error);
+  await first.isWaitedFor();
+  const [claimed] = await first.claim(programId, [{ poolId, recipientId }]);
+  await revokePage(first, { programId, poolId });
+  await first.commit();
+  expect(await issuing).toEqual([]);
+  expect(await recipientsOf(campaignId)).toMatchObject([
+    { codeId: claimed?.codeId, refusal: null },
+  ]);
+});
+
+test('a code is being changed, its recipient claims again: given at once', async () => {
+  const { id: poolId } = await aPool(on.left, { programId, codes: 1 });
+  const campaignId = await aMailing(poolId, addresses(1));
+  const recipientId = (await recipientsOf(campaignId))[0]?.id as RecipientId;
+  const asked = { programId, poolId, recipientId, actor: 'key:race' } as const;
+  const held = await claimCode(on.left, asked);
+  await first.begin();
+  await first.query('SELECT id FROM codes WHERE program_id = $1 AND pool_id = $2 FOR UPDATE', [
+    ...[programId, poolId],
+  ]);
+  expect(await claimCode(on.left, asked)).toEqual({ ...held, alreadyClaimed: true });
+  await first.commit();
+});
 
 test('a page is read, its code is recycled and issued to another, go on: not in the file', async () => {
   const [email, other] = addresses(2) as [string, string];

@@ -5,6 +5,7 @@
 import pg from 'pg';
 import type { Deps } from '../../src/deps.ts';
 import { atEndOfFile } from './end-of-file.ts';
+import { until } from './until.ts';
 
 // A statement that waits for a lock fails soon: a hot function is never to wait.
 const LOCK_TIMEOUT_MS = 1_500;
@@ -28,6 +29,8 @@ export type Session = {
   query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]>;
   claim(programId: string, items: ClaimBy[]): Promise<Answered[]>;
   redeem(programId: string, items: RedeemBy[]): Promise<Answered[]>;
+  /** Until somebody waits for a lock that this session holds. */
+  isWaitedFor(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -64,6 +67,7 @@ async function session(databaseUrl: string): Promise<Session> {
       query<Answered>(CLAIM, [programId, JSON.stringify(items.map(claimItem))]),
     redeem: (programId, items) =>
       query<Answered>(REDEEM, [programId, JSON.stringify(items.map(redeemItem))]),
+    isWaitedFor: () => until(async () => (await query(WAITED_FOR)).length > 0),
     close,
   };
 }
@@ -73,6 +77,10 @@ const CLAIM = `
   ORDER BY ord`;
 const REDEEM = `
   SELECT outcome, (code).id AS "codeId" FROM redeem_codes($1::uuid, $2::jsonb) ORDER BY ord`;
+
+// Not of pg_stat_activity, which a transaction reads but once.
+const WAITED_FOR = `
+  SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))`;
 
 const claimItem = (item: ClaimBy, ord: number) => ({
   ord,

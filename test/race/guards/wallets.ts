@@ -84,6 +84,24 @@ export const walletGuards: readonly Guard[] = [
     ],
   },
   {
+    name: 'code of a recipient who is refused',
+    protects:
+      'a refusal is kept with nobody who has a code: the CHECK behind it would stop the run',
+    edits: [
+      {
+        file: 'issue_codes',
+        replace: /AND r\.code_id IS NULL AND r\.refusal/g,
+        by: 'AND r.refusal',
+      },
+    ],
+    needs: [
+      {
+        file: 'test/race/campaigns.test.ts',
+        title: 'a chunk begins, its recipient claims and is revoked, go on: nothing is noted',
+      },
+    ],
+  },
+  {
     name: 'swap of a recycled code',
     protects: 'what somebody has seen does not go back: behind the swap stands a trigger',
     edits: [UNSEEN],
