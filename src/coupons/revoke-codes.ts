@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
 import { fingerprint } from '../kernel/crypto.ts';
 import { inTransaction, type Tx } from '../kernel/db.ts';
-import { badInput, conflict, notFound } from '../kernel/errors.ts';
+import { badInput, conflict, notFound, unavailable } from '../kernel/errors.ts';
 import { once } from '../kernel/idempotency.ts';
 import {
   type BatchId,
@@ -13,10 +14,13 @@ import {
 } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { SEALED } from './sealed.ts';
-import { topUpPool } from './top-up-pool.ts';
+import { mayTopUp, topUpPool } from './top-up-pool.ts';
 
 /** Rows of one transaction: claims and redemptions of these codes wait for no longer than it is. */
 const PAGE = 1_000;
+/** For another process that mints the codes which a page needs. */
+const PATIENCE_MS = 2_000;
+const PAUSE_MS = 50;
 
 /** Exactly one of `poolId`, `batchId` and `campaignId`. */
 export type RevokeCodes = {
@@ -54,7 +58,8 @@ class CodesMissing extends Error {
  * Locks: with replacements POOL shared; the revocation's row, then code rows in the order of their
  * ids, and those of recipients and campaigns.
  * Refusals: none; BAD_USER_INPUT names the field; NOT_FOUND; CONFLICT for a key used otherwise, to
- * replace codes of a pool that is not ACTIVE, and where it has too few: what was done stays.
+ * replace codes of a pool that issues none, and where it has too few; SERVICE_UNAVAILABLE: what was
+ * done stays.
  * A retry with the same idempotencyKey goes on where the first call was cut short, and returns what
  * the whole of it did.
  * Events: code.revoked, code.replaced, code.recycled.
@@ -107,22 +112,33 @@ async function requireTarget(tx: Tx, { programId, poolId, batchId, campaignId }:
 
 type PageOf = { programId: ProgramId; revocationId: string };
 
-/** A pool that tops itself up makes what is missing. */
+/** A pool that tops itself up makes what is missing, or another process makes it at this moment. */
 async function nextPage(deps: Deps, of: PageOf): Promise<Page> {
+  const giveUpAt = performance.now() + PATIENCE_MS;
+  let full: PoolId | undefined;
   for (;;) {
     try {
       return await inTransaction(deps, (tx) => revokePage(tx, of));
     } catch (error) {
       if (!(error instanceof CodesMissing)) throw error;
       const { poolId, missing } = error;
-      if ((await topUpPool(deps, { programId: of.programId, poolId, wanted: true })) > 0) continue;
-      throw conflict(
-        `input.replace: the pool needs ${missing} more free codes to go on: ` +
-          'add them, and ask again with the same idempotencyKey',
-      );
+      if (poolId === full) throw needed(poolId, missing);
+      const pool = { programId: of.programId, poolId };
+      if ((await topUpPool(deps, { ...pool, wanted: true })) > 0) continue;
+      if (await mayTopUp(deps, pool)) {
+        if (performance.now() > giveUpAt)
+          throw unavailable('the pool is being topped up: ask again');
+        await sleep(PAUSE_MS);
+      } else full = poolId; // maybe since this moment: then what was missing is there now
     }
   }
 }
+
+const needed = (poolId: PoolId, missing: number) =>
+  conflict(
+    `input.replace: pool ${poolId} needs ${missing} more free codes to go on: ` +
+      'add them, and ask again with the same idempotencyKey',
+  );
 
 type Row = Page & { stoppedBy: PoolId | null; missing: number | null };
 
@@ -136,7 +152,8 @@ async function revokePage(tx: Tx, { programId, revocationId }: PageOf): Promise<
   if (stoppedBy && missing) throw new CodesMissing({ poolId: stoppedBy, missing });
   if (stoppedBy)
     throw conflict(
-      'input.replace: only an ACTIVE pool issues fresh codes: resume it, or revoke without replace',
+      `input.replace: pool ${stoppedBy} issues no fresh codes: only one that is ACTIVE and ` +
+        'within its dates does: resume it, or revoke without replace',
     );
   return page;
 }

@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts';
-import { inTransaction } from '../kernel/db.ts';
+import { inTransaction, type Tx } from '../kernel/db.ts';
 import type { PoolId, ProgramId } from '../kernel/ids.ts';
 import { lockPoolShared, tryLockTopUp } from '../kernel/locks.ts';
 import { prepareMint } from './generate-codes.ts';
@@ -27,13 +27,23 @@ export async function topUpPool(deps: Deps, { wanted, ...ref }: TopUp): Promise<
     if (!(await tryLockTopUp(tx, ref))) return 0;
     await lockPoolShared(tx, ref); // or a pause could come after the next line
     const pool = await tx.pool.findUnique({ where: { programId_id: { programId, id: poolId } } });
-    if (pool?.status !== 'ACTIVE' || pool.exhaustion !== 'TOP_UP') return 0;
-    const count = Math.min(MINTED_AT_ONCE, await roomIn(tx, pool));
-    if (count <= 0 || !(wanted || (await isLow(tx, pool)))) return 0;
+    const count = Math.min(MINTED_AT_ONCE, await roomToTopUp(tx, pool));
+    if (!pool || count <= 0 || !(wanted || (await isLow(tx, pool)))) return 0;
     await prepareMint(deps, { pool, count, topUp: true }).write(tx);
     return count;
   });
 }
+
+/** Whether a pool could be topped up, by this process or by the one that is at it now. */
+export async function mayTopUp(deps: Deps, { programId, poolId }: PoolRef): Promise<boolean> {
+  return inTransaction(deps, async (tx) => {
+    const pool = await tx.pool.findUnique({ where: { programId_id: { programId, id: poolId } } });
+    return (await roomToTopUp(tx, pool)) > 0;
+  });
+}
+
+const roomToTopUp = async (tx: Tx, pool: Pool | null): Promise<number> =>
+  pool?.status === 'ACTIVE' && pool.exhaustion === 'TOP_UP' ? roomIn(tx, pool) : 0;
 
 type Reader = Pick<Deps['db'], '$queryRaw'>;
 

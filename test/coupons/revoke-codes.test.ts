@@ -17,6 +17,7 @@ import { testDeps } from '../support/database.ts';
 import { aProgram, unique } from '../support/factories.ts';
 import { aCampaign, issue } from '../support/recipients.ts';
 import { expectSound, manyMembers } from '../support/scenes.ts';
+import { type Session, sessions } from '../support/sessions.ts';
 import { after, openShop, type Shop } from '../support/shop.ts';
 import { mistake, unchanged } from '../support/unchanged.ts';
 
@@ -38,8 +39,8 @@ const revoke = (of: Asked) =>
 const ofPool = (id: string, of: Asked = {}) => revoke({ poolId: id as PoolId, ...of });
 
 /** One code redeemed, one seen by its holder, one issued and unseen, and two that are free. */
-async function aMixedPool() {
-  const pool = await shop.pool(5);
+async function aMixedPool(dates: { endsAt?: Date } = {}) {
+  const pool = await shop.pool(5, dates);
   const { programId } = shop;
   const [spender, holder, waiting] = [await shop.member(), await shop.member(), email];
   const spent = await shop.claimed(pool.id, { memberId: spender.id });
@@ -186,7 +187,7 @@ test('with too few free codes nothing is done, and the same key goes on once the
   const members = [await shop.member(), await shop.member()];
   for (const { id } of members) await shop.claimed(pool.id, { memberId: id });
   const asked = { replace: true, idempotencyKey: unique('key') };
-  await expect(ofPool(pool.id, asked)).rejects.toThrow('needs 1 more free code');
+  await expect(ofPool(pool.id, asked)).rejects.toThrow(`pool ${pool.id} needs 1 more free code`);
   // But for the revocation itself, which the first call has begun.
   const error = await mistake(deps.db, () => ofPool(pool.id, asked));
   expect(error.code).toBe('CONFLICT');
@@ -208,6 +209,24 @@ test('a pool that tops itself up makes the fresh codes that are missing, up to i
   await Promise.all(members.map((memberId) => shop.claimed(pool.id, { memberId })));
   const again = () => ofPool(pool.id, { replace: true });
   await expect(again()).rejects.toThrow('needs 15 more free codes');
+  await sound();
+});
+
+test('codes that another process mints are waited for, and only so long', async () => {
+  const { programId } = shop;
+  const pool = await shop.pool(1, { exhaustion: 'TOP_UP', maxCodes: 2 });
+  const { id: memberId } = await shop.member();
+  await shop.claimed(pool.id, { memberId });
+  const [minting] = (await sessions(deps.config.databaseUrl, 1)) as [Session];
+  await minting.begin();
+  await minting.query('SELECT try_lock_top_up($1, $2)', [programId, pool.id]);
+  const asked = { replace: true, idempotencyKey: unique('key') };
+  const busy = { code: 'SERVICE_UNAVAILABLE' };
+  await expect(ofPool(pool.id, asked)).rejects.toMatchObject(busy);
+  const replacing = ofPool(pool.id, asked);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await minting.commit();
+  expect(await replacing).toEqual({ revoked: 1, recycled: 0, replaced: 1 });
   await sound();
 });
 
@@ -262,6 +281,23 @@ test.each([pausePool, archivePool])(
     await sound();
   },
 );
+
+test('outside its dates a pool issues nothing, to nobody in place of a code either', async () => {
+  const { pool, campaignId, seen } = await aMixedPool({ endsAt: after(1_000) });
+  await shop.clockAt(1_000);
+  const early = await shop.pool(1, { startsAt: after(2_000) });
+  const refused = async (id: string, of: Asked) => {
+    const message = expect.stringContaining(`pool ${id} issues no fresh codes`);
+    const error = { code: 'CONFLICT', message };
+    await expect(revoke({ ...of, replace: true })).rejects.toMatchObject(error);
+  };
+  await refused(pool.id, { poolId: pool.id as PoolId });
+  await refused(pool.id, { campaignId: campaignId as CampaignId });
+  await refused(early.id, { poolId: early.id as PoolId });
+  expect(await statusOf(seen.code.id)).toBe('ALLOCATED');
+  expect(await ofPool(pool.id)).toMatchObject({ revoked: 4, replaced: 0 });
+  await sound();
+});
 
 test('the same key answers the same and changes nothing; another payload is a conflict', async () => {
   const { pool } = await aMixedPool();
