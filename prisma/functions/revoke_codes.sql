@@ -3,9 +3,9 @@
 -- nobody has seen, in its place of the limit. A code that nobody has seen goes back to its pool,
 -- unless it is the pool or the batch that is withdrawn.
 --
--- A fresh code is issued like any other: the pool has to be ACTIVE. Where `stopped_by` names a pool
--- it is not (`missing` is null), or has so many codes too few for the holders of this page; the
--- caller then rolls back.
+-- A fresh code is issued like any other: the pool has to be ACTIVE, and within its dates. Where
+-- `stopped_by` names a pool it is not (`missing` is null), or has so many codes too few for the
+-- holders of this page; the caller then rolls back.
 --
 -- Locks: with replacements POOL shared, of every pool that it can be about; the revocation's row;
 -- code rows in the order of their ids, waited for; the free codes that are given, waited for; then
@@ -95,8 +95,9 @@ END $$;
 -- the pools' locks.
 CREATE OR REPLACE FUNCTION closed_pool(p_program uuid, p_job revocations, p_codes uuid[])
 RETURNS uuid LANGUAGE sql STABLE AS $$
-  SELECT p.id FROM pools p
-  WHERE p.program_id = p_program AND p.status <> 'ACTIVE' AND p.id = ANY (ARRAY(
+  SELECT p.id FROM pools p CROSS JOIN program_now(p_program) now
+  WHERE p.program_id = p_program
+    AND (p.status <> 'ACTIVE' OR now < p.starts_at OR now >= p.ends_at) AND p.id = ANY (ARRAY(
     SELECT id FROM pools_to_revoke(p_program, p_job) id WHERE p_job.campaign_id IS NULL
     UNION SELECT pool_id FROM campaigns WHERE program_id = p_program AND id = p_job.campaign_id
     UNION SELECT pool_id FROM codes WHERE program_id = p_program AND id = ANY (p_codes)))
