@@ -1,6 +1,8 @@
 /** A language model may say whatever it likes: what is made of it stays within the limits. */
 import { expect, test } from 'vitest';
+import { saysMore } from '../../src/marketing/advisor/stated.ts';
 import { couponAdvisor } from '../../src/marketing/index.ts';
+import type { Draft } from '../../src/marketing/types.ts';
 import { updateProgram } from '../../src/programs/index.ts';
 import { problemsOfReport } from '../support/advice.ts';
 import { aProgram } from '../support/factories.ts';
@@ -55,6 +57,13 @@ const GIVEN: [string, Record<string, unknown>][] = [
   ['6 euros off', { discountKind: 'AMOUNT', discountValue: 500 }],
   ['USD 6 off', { discountKind: 'AMOUNT', discountValue: 500 }],
   ['6 off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['5k € off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['5k off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['€5k off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['€5 Thousand off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['5 thousand euros off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['Fifty Euros off', { discountKind: 'AMOUNT', discountValue: 500 }],
+  ['6 Pounds off', { discountKind: 'AMOUNT', discountValue: 500 }],
   ['30 € off', { discountKind: 'AMOUNT', discountValue: 500, minOrderAmount: 3_000 }],
   ['Up to 20.01 € off', { maxDiscount: 2_000 }],
 ];
@@ -77,6 +86,7 @@ test.each([
   ['15 % off', {}],
   ['15% off from 30 € on, at most 20 € off', {}],
   ['15.00 percent, for 30 days', {}],
+  ['15 per cent off, 15 Per Cent', {}],
   ['12.5 % off', { discountValue: 1_250 }],
   ['€5 off', { discountKind: 'AMOUNT', discountValue: 500, maxDiscount: null }],
   ['$5.00 off orders from $30', { discountKind: 'AMOUNT', discountValue: 500, maxDiscount: null }],
@@ -87,6 +97,17 @@ test.each([
   const { reason, suggestions } = await answered(says({ suggestions: [said] }));
   expect(reason).toBeNull();
   expect(suggestions[0]).toMatchObject({ title, rationale: title, draft: { name: title } });
+});
+
+test('a code of a currency is money in capitals, and a word in small letters', () => {
+  const draft = { ...DRAFT, discountValue: 1_500, maxDiscount: null, endsAt: new Date(0) };
+  const isMore = (text: string, currency: string) =>
+    saysMore(text, { draft: draft as Draft, money: { currency, minorDigits: 2 } });
+  const words = ['Try 10 % off', 'try 5 new things', 'All 15 % off', 'For all'];
+  const money = ['TRY 10 less', '10 TRY less', 'ALL 10 less', 'So many ALL'];
+  for (const currency of ['TRY', 'ALL'])
+    expect(words.filter((text) => isMore(text, currency))).toEqual([]);
+  expect(money.filter((text) => isMore(text, text.includes('TRY') ? 'TRY' : 'ALL'))).toEqual(money);
 });
 
 test('a discount that was raised to the least there is loses its words, and the report says so', async () => {

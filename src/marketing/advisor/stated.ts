@@ -13,9 +13,22 @@ const UNITS = 'euros?|cents?|dollars?|bucks?|pounds?|quid|francs?|franken|yen|ru
 
 const RATES = new RegExp(`(${NUMBER})?\\s*${PERCENT}\\s*(${NUMBER})?`, 'giu');
 
+const anyCase = (words: string) =>
+  words.replace(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`);
+
+// A letter or a word behind a number makes it one that cannot be read: 5k, 5 thousand.
+const TIMES = `(?:\\p{L}|\\s*${anyCase('(?:hundred|thousand|million)')})(?!\\p{L})`;
+const COUNT = `(${NUMBER}(?:${TIMES})?)`;
+
+/**
+ * What is money without a number is matched alone. A code of a currency may be a word too, but for
+ * its capitals: try, all.
+ */
 const amountsIn = ({ currency }: Money) => {
-  const mark = `(?:\\p{Sc}|(?<!\\p{L})(?:${UNITS}|${currency})(?!\\p{L}))`;
-  return new RegExp(`(${NUMBER})\\s*(?:${mark}|off(?!\\p{L}))|${mark}\\s*(${NUMBER})`, 'giu');
+  const unit = `(?<!${anyCase('(?:per|pour)')}\\s)${anyCase(`(?:${UNITS})`)}`;
+  const mark = `(?:\\p{Sc}|(?<!\\p{L})(?:${unit}|${currency})(?!\\p{L}))`;
+  const off = `${anyCase('off')}(?!\\p{L})`;
+  return new RegExp(`${COUNT}\\s*(?:${mark}|${off})|${mark}\\s*${COUNT}|${mark}`, 'gu');
 };
 
 /** Digits in groups of three or in one, and at most two decimal places. */
