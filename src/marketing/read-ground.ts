@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
+import { isUnavailable } from '../kernel/db.ts';
 import { unavailable } from '../kernel/errors.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { getProgram } from '../programs/index.ts';
@@ -12,6 +14,7 @@ import type { Facts } from './types.ts';
 
 /** Of the time for a report; the rest is the model's. */
 const FACTS_PART = 0.4;
+const PAUSE_MS = 50;
 
 type Of = { programId: ProgramId; patienceMs: number };
 
@@ -28,9 +31,8 @@ export type Ground = {
  */
 export async function readGround(deps: Deps, { programId, patienceMs }: Of): Promise<Ground> {
   const ms = patienceMs * FACTS_PART;
-  const own = Promise.all([getProgram(deps, { programId }), readCalendar(deps, { programId })]);
   const [read, terms, { facts: last, isLate }] = await Promise.all([
-    within(patienceMs, own),
+    within(patienceMs, readOwn(deps, { programId, patienceMs })),
     // Later than that they are of no more use than those that the facts know.
     within(ms, readOpenTerms(deps, { programId })).catch(() => undefined),
     factsInTime(deps, { programId, ms }),
@@ -43,6 +45,22 @@ export async function readGround(deps: Deps, { programId, patienceMs }: Of): Pro
     limits: { facts, run, now, usualEnd, money, maxDiscountRate },
     facts: isLate ? (last ? 'OLDER' : 'NONE') : 'FRESH',
   };
+}
+
+/** A wait for a lock or for a connection ends sooner than the patience: then it begins anew. */
+async function readOwn(deps: Deps, { programId, patienceMs }: Of) {
+  const giveUpAt = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await Promise.all([
+        getProgram(deps, { programId }),
+        readCalendar(deps, { programId }),
+      ]);
+    } catch (error) {
+      if (!isUnavailable(error) || performance.now() > giveUpAt) throw error;
+      await sleep(PAUSE_MS);
+    }
+  }
 }
 
 const openIn = ({ pools }: Facts, now: Date) =>
