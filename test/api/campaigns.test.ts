@@ -1,4 +1,6 @@
 /** Campaigns as a client lists them: the same few statements, whatever the size of the page. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
 import { beforeAll, expect, test } from 'vitest';
 import type { ProgramId } from '../../src/kernel/ids.ts';
 import { startApi } from '../support/api.ts';
@@ -80,6 +82,12 @@ test('an audience is added once at a time, and no further when the client has hu
   await holder?.query('SELECT id FROM campaigns WHERE id = $1 FOR UPDATE', [id]);
   const leases = () => deps.db.lease.count({ where: { programId: program.programId } });
   const hangUp = new AbortController();
+  // The server's end of the connection: nothing else says when it has noticed.
+  let socket: Socket | undefined;
+  const seen = (message: unknown) => {
+    socket ??= (message as { socket: Socket }).socket;
+  };
+  subscribe('http.server.request.start', seen);
   const asking = fetch(`${api.url}/graphql`, {
     method: 'POST',
     headers: {
@@ -90,12 +98,12 @@ test('an audience is added once at a time, and no further when the client has hu
     signal: hangUp.signal,
   }).catch((error: Error) => error.name);
   await until(async () => (await leases()) === 1);
+  unsubscribe('http.server.request.start', seen);
   const { body } = await api.query(program.secretKey, document, { id });
   expect(body.errors?.[0]?.extensions.code).toBe('CONFLICT');
   hangUp.abort();
   expect(await asking).toBe('AbortError');
-  // Until the server has noticed; nothing says when.
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await until(() => socket?.destroyed);
   await holder?.commit();
   await until(async () => (await leases()) === 0);
   expect(await mailing.campaign(id)).toMatchObject({ recipients: 5_000 });

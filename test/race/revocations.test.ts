@@ -54,7 +54,7 @@ test('the last code is being claimed, replace, roll back: it is waited for, and 
   await first.begin();
   await first.claim(programId, [{ poolId, memberId: other }]);
   const replacing = replaceAll(poolId);
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await Promise.race([replacing, first.isWaitedFor()]);
   await first.rollback();
   expect(await replacing).toMatchObject({ revoked: 1, replaced: 1 });
   expect((await codeOf(id)).replacedById).not.toBeNull();
@@ -76,7 +76,7 @@ test('a free code is had, replace beside what is recycled, then the campaign’s
   const replacing = revokePage(second, { programId, poolId, replace: true }).catch(
     (error: Error) => error,
   );
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await Promise.race([replacing, first.isWaitedFor()]);
   await first.query('UPDATE campaigns SET name = name WHERE program_id = $1 AND id = $2', [
     ...[programId, campaignId],
   ]);
@@ -111,7 +111,7 @@ test('replace, pause, commit: it answers after the replacements are settled', as
   const paused = pausePool(on.right, { programId, poolId });
   const early = await Promise.race([
     paused.then(() => 'answered'),
-    new Promise((resolve) => setTimeout(resolve, 150, 'waits')),
+    first.isWaitedFor().then(() => 'waits'),
   ]);
   await first.commit();
   expect([early, (await paused).status]).toEqual(['waits', 'PAUSED']);
