@@ -220,7 +220,7 @@ test('a page is judged, other days of warning, commit: they count from the next 
   await first.query(hold, [programId, member]);
   const page = 'SELECT evaluate_tiers($1::uuid, $2::date, ARRAY[$3::uuid, $4::uuid])';
   const judged = second.query(page, [programId, '2022-02-05', member, graced]);
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await first.isWaitedFor();
   await overlapping(first, () => own.set({ graceWarningDays: [29, 28, 27, 14] }));
   await judged;
   expect((await own.row(graced)).tierDue).toEqual(new Date('2022-02-06'));
