@@ -310,10 +310,12 @@ export class Oracle {
       this.leave(lot, { as: 'expired', points: lot.remaining });
   }
 
-  /** By hand: as of the start of today. */
+  /** By hand: the days that were missed and today, each as of its start. */
   sweepToday() {
-    const start = this.days.startOf(this.days.of(this.now));
-    for (const { id } of this.holders) this.sweep(id, start);
+    const today = this.days.of(this.now);
+    const first = this.undone < today ? this.undone : today;
+    for (let day = first; day <= today; day = this.days.plusDays(day, 1))
+      for (const { id } of this.holders) this.sweep(id, this.days.startOf(day));
   }
 
   /** The clock alone. */
