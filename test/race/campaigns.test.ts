@@ -200,7 +200,11 @@ test('a chunk begins, its recipient claims and is revoked, go on: nothing is not
   const [claimed] = await first.claim(programId, [{ poolId, recipientId }]);
   await revokePage(first, { programId, poolId });
   await first.commit();
-  expect(await issuing).toEqual([]);
+  // AGAIN when it goes on a moment before the other's last lock is gone.
+  const answered = await issuing;
+  expect(
+    answered instanceof Error ? answered : answered.filter(({ outcome }) => outcome !== 'AGAIN'),
+  ).toEqual([]);
   expect(await recipientsOf(campaignId)).toMatchObject([
     { codeId: claimed?.codeId, refusal: null },
   ]);
