@@ -18,7 +18,7 @@ export default defineConfig({
     // quarter of the run. Each file still has its own database.
     isolate: false,
     setupFiles: 'test/support/each-file.ts',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: torture ? HOUR : 30_000,
     hookTimeout: torture ? HOUR : 60_000,
   },
