@@ -2,14 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 
-const TIMES = 2;
+const TIMES = 4;
 const LONGEST_MS = 1_000;
 const RECENT = Prisma.sql`interval '50 milliseconds'`;
 
 /**
  * Between the full pages of long work. Where anybody else was at work in the database meanwhile, it
- * is left to them for twice as long as the page took, so that claims keep most of their throughput:
- * nobody waits for the sweep. With the machine to itself it never rests. Answers whether it did.
+ * is left to them for four times as long as the page took, so that claims keep most of their
+ * throughput: nobody waits for the sweep. With the machine to itself it never rests. Answers
+ * whether it did.
  */
 export async function giveWay({ db }: Deps, milliseconds: number): Promise<boolean> {
   // Short statements are seldom under way at the very moment of the question, so the last moments
