@@ -8,6 +8,7 @@ import {
   runCodeJob,
 } from '../../src/coupons/index.ts';
 import type { JobId } from '../../src/kernel/ids.ts';
+import { unguard } from '../support/corrupt.ts';
 import { testDeps } from '../support/database.ts';
 import { aCampaign, issue } from '../support/recipients.ts';
 import { openShop } from '../support/shop.ts';
@@ -42,12 +43,7 @@ beforeAll(async () => {
     ...{ batch: held.code.batchId, campaign: made.campaignId },
   });
   await client.connect();
-  // No triggers and no foreign keys for this session; the CHECKs are dropped altogether.
-  await client.query('SET session_replication_role = replica');
-  const { rows } = await client.query<{ sql: string }>(`
-    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS sql
-    FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace`);
-  for (const { sql } of rows) await client.query(sql);
+  await unguard(client);
 });
 
 const BATCH = 'batch.count = its codes';

@@ -1,6 +1,7 @@
 /** Every invariant of the tiers broken by hand: named each time. */
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { unguard } from '../support/corrupt.ts';
 import { testDeps } from '../support/database.ts';
 import { openTiers } from '../support/tiers.ts';
 
@@ -23,12 +24,7 @@ beforeAll(async () => {
   await own.live('2022-04-10');
   Object.assign(ids, { ann, bob, cid });
   await client.connect();
-  // No triggers and no foreign keys for this session; the CHECKs are dropped altogether.
-  await client.query('SET session_replication_role = replica');
-  const { rows } = await client.query<{ sql: string }>(`
-    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS sql
-    FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace`);
-  for (const { sql } of rows) await client.query(sql);
+  await unguard(client);
 });
 
 const STANDS = 'member.tier = where its last change led, else the first';

@@ -3,6 +3,7 @@
  */
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { unguard } from '../support/corrupt.ts';
 import { testDeps } from '../support/database.ts';
 import { DAY, NOON, openLedger } from '../support/ledger.ts';
 
@@ -28,12 +29,7 @@ beforeAll(async () => {
   await ledger.reverse('o-2', 100);
   Object.assign(ids, { ann, bob, lot: lot.id, full: full.id, spend, gone: gone.id });
   await client.connect();
-  // No triggers and no foreign keys for this session; the CHECKs are dropped altogether.
-  await client.query('SET session_replication_role = replica');
-  const { rows } = await client.query<{ sql: string }>(`
-    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS sql
-    FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace`);
-  for (const { sql } of rows) await client.query(sql);
+  await unguard(client);
 });
 
 const OUTSTANDING = 'member.outstanding = sum of the journal';

@@ -1,29 +1,20 @@
-import { beforeAll, expect, test } from 'vitest';
-import type { MemberId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
+import { expect, test } from 'vitest';
+import type { MemberId, PoolId } from '../../src/kernel/ids.ts';
 import { upsertMember } from '../../src/members/index.ts';
-import { aMember, aPool, aProgram, unique } from '../support/factories.ts';
+import { aMember, aPool, unique } from '../support/factories.ts';
 import {
+  aRace,
   claim,
   expectSound,
   manyMembers,
   newOrHeld,
   overlapping,
-  type Processes,
   tally,
-  twoProcesses,
 } from '../support/scenes.ts';
 import { type Session, sessions, untilAnswered } from '../support/sessions.ts';
 import { luck, rounds } from '../support/torture.ts';
 
-let on: Processes;
-let programId: ProgramId;
-let first: Session;
-let second: Session;
-beforeAll(async () => {
-  on = await twoProcesses();
-  programId = (await aProgram(on.left)).programId;
-  [first, second] = (await sessions(on.databaseUrl, 2)) as [Session, Session];
-});
+const { on, programId, first, second } = await aRace();
 
 /** A pool of three codes, and a claim of it by a member that is new. */
 async function aClaim(codes = 3) {

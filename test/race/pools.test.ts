@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   archivePool,
   type Claimed,
@@ -7,30 +7,21 @@ import {
   resumePool,
   topUpPool,
 } from '../../src/coupons/index.ts';
-import type { MemberId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
-import { aPool, aProgram, unique } from '../support/factories.ts';
+import type { MemberId, PoolId } from '../../src/kernel/ids.ts';
+import { aPool, unique } from '../support/factories.ts';
 import {
+  aRace,
   claim,
   expectSound,
   manyMembers,
   newOrHeld,
   overlapping,
-  type Processes,
   tally,
-  twoProcesses,
 } from '../support/scenes.ts';
-import { type Session, sessions } from '../support/sessions.ts';
+import type { Session } from '../support/sessions.ts';
 import { luck, rounds } from '../support/torture.ts';
 
-let on: Processes;
-let programId: ProgramId;
-let first: Session;
-let second: Session;
-beforeAll(async () => {
-  on = await twoProcesses();
-  programId = (await aProgram(on.left)).programId;
-  [first, second] = (await sessions(on.databaseUrl, 2)) as [Session, Session];
-});
+const { on, programId, first, second } = await aRace();
 
 const issued = (poolId: PoolId) =>
   on.left.db.code.count({ where: { programId, poolId, status: { not: 'AVAILABLE' } } });

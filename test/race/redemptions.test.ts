@@ -1,30 +1,21 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { reserveCode, revokeCode, voidRedemption } from '../../src/coupons/index.ts';
-import type { CodeId, ProgramId, RedemptionId } from '../../src/kernel/ids.ts';
-import { aProgram, unique } from '../support/factories.ts';
+import type { CodeId, RedemptionId } from '../../src/kernel/ids.ts';
+import { unique } from '../support/factories.ts';
 import {
+  aRace,
   expectSound,
   type HeldCode,
   heldCodes,
   newOrRepeated,
   overlapping,
-  type Processes,
   redeem,
   tally,
-  twoProcesses,
 } from '../support/scenes.ts';
-import { type Session, sessions, untilAnswered } from '../support/sessions.ts';
+import { sessions, untilAnswered } from '../support/sessions.ts';
 import { luck, rounds } from '../support/torture.ts';
 
-let on: Processes;
-let programId: ProgramId;
-let first: Session;
-let second: Session;
-beforeAll(async () => {
-  on = await twoProcesses();
-  programId = (await aProgram(on.left)).programId;
-  [first, second] = (await sessions(on.databaseUrl, 2)) as [Session, Session];
-});
+const { on, programId, first, second } = await aRace();
 
 async function aCode(stackable = false): Promise<HeldCode> {
   const [code] = await heldCodes(on.left, { programId, count: 1, stackable });

@@ -8,29 +8,16 @@ import {
   voidRedemption,
   walletsOf,
 } from '../../src/coupons/index.ts';
-import type { MemberId, PoolId, ProgramId, RedemptionId } from '../../src/kernel/ids.ts';
-import { aPool, aProgram, unique } from '../support/factories.ts';
+import type { MemberId, PoolId, RedemptionId } from '../../src/kernel/ids.ts';
+import { aPool, unique } from '../support/factories.ts';
 import { aCampaign, issue } from '../support/recipients.ts';
 import { revokeAll, revokePage } from '../support/revocations.ts';
-import {
-  claim,
-  expectSound,
-  manyMembers,
-  type Processes,
-  redeem,
-  twoProcesses,
-} from '../support/scenes.ts';
-import { type Session, sessions } from '../support/sessions.ts';
+import { aRace, claim, expectSound, manyMembers, redeem } from '../support/scenes.ts';
+
 import { luck, rounds } from '../support/torture.ts';
 
-let on: Processes;
-let programId: ProgramId;
-let first: Session;
-let second: Session;
+const { on, programId, first, second } = await aRace();
 beforeAll(async () => {
-  on = await twoProcesses();
-  programId = (await aProgram(on.left)).programId;
-  [first, second] = (await sessions(on.databaseUrl, 2)) as [Session, Session];
   // A first call takes longer than a test waits for what is to overlap with it.
   await replaceAll((await aHeld()).poolId);
 });

@@ -1,32 +1,25 @@
 /** One person by several names, and codes that are taken back while somebody uses them. */
 import { beforeAll, expect, test } from 'vitest';
 import { type Code, revealCodes } from '../../src/coupons/index.ts';
-import type { CampaignId, MemberId, PoolId, ProgramId } from '../../src/kernel/ids.ts';
+import type { CampaignId, MemberId, PoolId } from '../../src/kernel/ids.ts';
 import { upsertMember } from '../../src/members/index.ts';
-import { aMember, aPool, aProgram, unique } from '../support/factories.ts';
+import { aMember, aPool, unique } from '../support/factories.ts';
 import { aCampaign } from '../support/recipients.ts';
 import { revokeAll, revokePage } from '../support/revocations.ts';
 import {
+  aRace,
   claim,
   expectSound,
   manyMembers,
   newOrHeld,
   overlapping,
-  type Processes,
   tally,
-  twoProcesses,
 } from '../support/scenes.ts';
-import { hashOf, type Session, sessions } from '../support/sessions.ts';
+import { hashOf, type Session } from '../support/sessions.ts';
 import { luck, rounds } from '../support/torture.ts';
 
-let on: Processes;
-let programId: ProgramId;
-let first: Session;
-let second: Session;
+const { on, programId, first, second } = await aRace();
 beforeAll(async () => {
-  on = await twoProcesses();
-  programId = (await aProgram(on.left)).programId;
-  [first, second] = (await sessions(on.databaseUrl, 2)) as [Session, Session];
   // A first call takes longer than a test waits for what is to overlap with it.
   await verify(unique('warm'), `${unique('warm')}@example.com`);
   const { poolId } = await aHeld();

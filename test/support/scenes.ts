@@ -16,8 +16,8 @@ import { type Deps, openDeps } from '../../src/deps.ts';
 import { type MemberId, newIds, type ProgramId } from '../../src/kernel/ids.ts';
 import { programNow } from '../../src/programs/index.ts';
 import { testDatabase, testDeps } from './database.ts';
-import { aPool, unique } from './factories.ts';
-import { hashOf } from './sessions.ts';
+import { aPool, aProgram, unique } from './factories.ts';
+import { hashOf, type Session, sessions } from './sessions.ts';
 
 export type Processes = { databaseUrl: string; left: Deps; right: Deps; either(n: number): Deps };
 
@@ -27,6 +27,14 @@ export async function twoProcesses(): Promise<Processes> {
   const left = await testDeps({ databaseUrl });
   const right = await testDeps({ databaseUrl });
   return { databaseUrl, left, right, either: (n) => (n % 2 === 0 ? left : right) };
+}
+
+/** A program in a database of its own, two processes, and two sessions that have begun nothing. */
+export async function aRace() {
+  const on = await twoProcesses();
+  const { programId } = await aProgram(on.left);
+  const [first, second] = (await sessions(on.databaseUrl, 2)) as [Session, Session];
+  return { on, programId, first, second };
 }
 
 /** Members without an address, in one statement. */
