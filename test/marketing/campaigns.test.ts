@@ -21,9 +21,16 @@ const { programId } = mailing;
 
 const address = () => `${unique('reader')}@example.com`;
 const eventsOf = async (campaignId: string) =>
-  (await deps.db.event.findMany({ where: { programId, type: 'campaign.issued' } }))
-    .map(({ data }) => data as Record<string, unknown>)
-    .filter((data) => data.campaignId === campaignId);
+  (
+    await deps.db.event.findMany({
+      where: {
+        programId,
+        type: 'campaign.issued',
+        data: { path: ['campaignId'], equals: campaignId },
+      },
+      orderBy: [{ xid: 'asc' }, { id: 'asc' }],
+    })
+  ).map(({ data }) => data as { issued: number });
 
 test('each recipient has a code, which waits unseen in the wallet, and is handed out by a claim', async () => {
   const pool = await mailing.pool(5);

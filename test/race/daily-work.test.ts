@@ -8,7 +8,8 @@ import { workProgram } from '../support/fleet.ts';
 import { localDays } from '../support/local-days.ts';
 import { overlapping, twoProcesses } from '../support/scenes.ts';
 import { type Session, sessions } from '../support/sessions.ts';
-import { rounds } from '../support/torture.ts';
+import { today } from '../support/today.ts';
+import { PATIENCE, rounds } from '../support/torture.ts';
 
 const on = await twoProcesses();
 /** Tasks that are done at once come in no order of their own. */
@@ -41,25 +42,27 @@ test('each task in two processes at once: done once for each member, and nobody 
   }
 });
 
-test('the fleet and every task by hand at once, for days that were missed: each thing once', async () => {
-  const today = new Date().toISOString().slice(0, 10);
-  const missed = { day: localDays('UTC').plusDays(today, -2), count: 30 };
-  const twin = await everythingDue(on.left, missed);
-  await goLive(on.left, twin);
-  await workProgram(on.left, twin.programId);
-  const expected = await stateOf(on.left, twin);
-  for (let round = rounds(1, 30); round > 0; round--) {
-    const scene = await everythingDue(on.left, missed);
-    const { programId } = scene;
-    await goLive(on.left, scene);
-    const fleet = workProgram(on.left, programId);
-    const tasks = dailyTasks.map(({ task }) => runWorker(on.right, { programId, task }));
-    const [, ...runs] = await Promise.all([fleet, ...tasks]);
-    expect(runs.map(({ failed }) => failed)).toEqual(dailyTasks.map(() => 0));
-    expect(whatever(await stateOf(on.left, scene))).toEqual(whatever(expected));
-    expect((await reconcile(on.left, { programId })).differences).toEqual([]);
-  }
-});
+test(
+  'the fleet and every task by hand at once, for days that were missed: each thing once',
+  PATIENCE,
+  async () => {
+    for (let round = rounds(1, 30); round > 0; round--) {
+      const missed = { day: localDays('UTC').plusDays(await today(), -2), count: 30 };
+      const twin = await everythingDue(on.left, missed);
+      const scene = await everythingDue(on.left, missed);
+      const { programId } = scene;
+      for (const one of [twin, scene]) await goLive(on.left, one);
+      await workProgram(on.left, twin.programId);
+      const expected = await stateOf(on.left, twin);
+      const fleet = workProgram(on.left, programId);
+      const tasks = dailyTasks.map(({ task }) => runWorker(on.right, { programId, task }));
+      const [, ...runs] = await Promise.all([fleet, ...tasks]);
+      expect(runs.map(({ failed }) => failed)).toEqual(dailyTasks.map(() => 0));
+      expect(whatever(await stateOf(on.left, scene))).toEqual(whatever(expected));
+      expect((await reconcile(on.left, { programId })).differences).toEqual([]);
+    }
+  },
+);
 
 test('a failure is recorded, the work of the program ends, commit: it is tried again', async () => {
   const { programId } = await everythingDue(on.left, { ...CROWD, count: 1 });

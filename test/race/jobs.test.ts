@@ -14,7 +14,7 @@ import { aPool, aProgram } from '../support/factories.ts';
 import { end, launch } from '../support/process.ts';
 import { expectSound, overlapping, type Processes, twoProcesses } from '../support/scenes.ts';
 import { type Session, sessions } from '../support/sessions.ts';
-import { luck, rounds, torture } from '../support/torture.ts';
+import { luck, PATIENCE, rounds, torture } from '../support/torture.ts';
 
 let on: Processes;
 let programId: ProgramId;
@@ -100,27 +100,29 @@ async function until(jobId: JobId, done: number): Promise<void> {
   }
 }
 
-test('SIGKILL of the worker in the middle of a job: another makes exactly the rest', {
-  timeout: torture ? 3_600_000 : 120_000,
-}, async () => {
-  const poolId = await draft();
-  const count = torture ? 1_000_000 : 30_000;
-  const jobId = await start(poolId, count);
-  const dice = luck('kill a job');
-  for (let kill = rounds(1, 10); kill > 0; kill--) {
+test(
+  'SIGKILL of the worker in the middle of a job: another makes exactly the rest',
+  PATIENCE,
+  async () => {
+    const poolId = await draft();
+    const count = torture ? 1_000_000 : 30_000;
+    const jobId = await start(poolId, count);
+    const dice = luck('kill a job');
+    for (let kill = rounds(1, 10); kill > 0; kill--) {
+      const worker = startWorker();
+      const { done = 0 } = (await jobOf(jobId)) ?? {};
+      await until(jobId, done + 1 + dice.below(count / 10));
+      await end(worker, 'SIGKILL');
+      // As if the twenty seconds had passed after which a silent holder is taken for dead.
+      await on.left.db.lease.deleteMany({ where: { programId } });
+      const there = (await jobOf(jobId))?.done as number;
+      expect([await stored(poolId), await available(poolId)]).toEqual([there + 1, 1]);
+    }
     const worker = startWorker();
-    const { done = 0 } = (await jobOf(jobId)) ?? {};
-    await until(jobId, done + 1 + dice.below(count / 10));
-    await end(worker, 'SIGKILL');
-    // As if the twenty seconds had passed after which a silent holder is taken for dead.
-    await on.left.db.lease.deleteMany({ where: { programId } });
-    const there = (await jobOf(jobId))?.done as number;
-    expect([await stored(poolId), await available(poolId)]).toEqual([there + 1, 1]);
-  }
-  const worker = startWorker();
-  await until(jobId, count);
-  await end(worker, 'SIGTERM');
-  expect(await jobOf(jobId)).toMatchObject({ done: count, status: 'SEALED' });
-  expect([await stored(poolId), await available(poolId)]).toEqual([count + 1, count + 1]);
-  await expectSound(on.left, programId);
-});
+    await until(jobId, count);
+    await end(worker, 'SIGTERM');
+    expect(await jobOf(jobId)).toMatchObject({ done: count, status: 'SEALED' });
+    expect([await stored(poolId), await available(poolId)]).toEqual([count + 1, count + 1]);
+    await expectSound(on.left, programId);
+  },
+);

@@ -20,9 +20,7 @@ import {
 } from '../support/ledger-load.ts';
 import { type OwnRedis, ownPostgres, ownRedis } from '../support/own-servers.ts';
 import { manyMembers } from '../support/scenes.ts';
-import { luck, rounds, torture } from '../support/torture.ts';
-
-const timeout = torture ? 3_600_000 : 120_000;
+import { luck, PATIENCE, rounds } from '../support/torture.ts';
 
 const answering = (call: string, input: string) =>
   `mutation ($input: ${input}!) { answer: ${call}(input: $input)`;
@@ -69,38 +67,38 @@ const SAYINGS: Record<Step['kind'], Saying> = {
   },
 };
 
-test('SIGKILL of one of two API processes: what was acknowledged is there exactly once', {
-  timeout,
-}, async () => {
-  const deps = await testDeps();
-  const { programId, secretKey } = await aCappedProgram(deps);
-  const start = () => startApiProcess(deps.config.databaseUrl);
-  const pair = await Promise.all([start(), start()]);
-  const take = async (n: number, step: Step) => {
-    const { document, input, made } = SAYINGS[step.kind];
-    const process = pair[n % 2] as ApiProcess;
-    const { answer } = await process.data(secretKey, document, { input: input(step) });
-    if (answer.reason) throw new Error(answer.reason);
-    return made(answer, step);
-  };
-  const load: Load = { programId, take, sweeper: () => deps, now: NOON, said: [] };
-  const dice = luck('ledger kill');
-  try {
-    for (let round = rounds(1, 20); round > 0; round--) {
-      const doomed = dice.below(2);
-      const fault = () => (pair[doomed] as ApiProcess).end('SIGKILL');
-      await underLoad(deps, load, { dice, fault });
-      await expectKept(deps, load);
-      if (round > 1) pair[doomed] = await start();
+test(
+  'SIGKILL of one of two API processes: what was acknowledged is there exactly once',
+  PATIENCE,
+  async () => {
+    const deps = await testDeps();
+    const { programId, secretKey } = await aCappedProgram(deps);
+    const start = () => startApiProcess(deps.config.databaseUrl);
+    const pair = await Promise.all([start(), start()]);
+    const take = async (n: number, step: Step) => {
+      const { document, input, made } = SAYINGS[step.kind];
+      const process = pair[n % 2] as ApiProcess;
+      const { answer } = await process.data(secretKey, document, { input: input(step) });
+      if (answer.reason) throw new Error(answer.reason);
+      return made(answer, step);
+    };
+    const load: Load = { programId, take, sweeper: () => deps, now: NOON, said: [] };
+    const dice = luck('ledger kill');
+    try {
+      for (let round = rounds(1, 20); round > 0; round--) {
+        const doomed = dice.below(2);
+        const fault = () => (pair[doomed] as ApiProcess).end('SIGKILL');
+        await underLoad(deps, load, { dice, fault });
+        await expectKept(deps, load);
+        if (round > 1) pair[doomed] = await start();
+      }
+    } finally {
+      for (const one of pair) await one.end('SIGKILL');
     }
-  } finally {
-    for (const one of pair) await one.end('SIGKILL');
-  }
-});
+  },
+);
 
-test('SIGKILL of PostgreSQL: what was acknowledged is there exactly once', {
-  timeout,
-}, async () => {
+test('SIGKILL of PostgreSQL: what was acknowledged is there exactly once', PATIENCE, async () => {
   const home = await temporaryHome();
   const postgres = await ownPostgres(home.folder);
   try {
@@ -193,9 +191,7 @@ describe('the Redis of the cap, during a load of awards', async () => {
 
   test.each(faults)(
     '$name: withheld or awarded once, and nobody is over the cap on any day',
-    {
-      timeout,
-    },
+    PATIENCE,
     async ({ harm, mend, withholds, name }) => {
       for (let round = rounds(1, 10); round > 0; round--) {
         const { programId } = await aCappedProgram(left);

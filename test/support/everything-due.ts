@@ -48,7 +48,7 @@ export async function everythingDue(
   const members = await manyMembers(deps, { programId, count });
   await deps.db.member.updateMany({
     where: { programId },
-    data: { birthday: new Date(`1990${day.slice(4)}`) },
+    data: { birthday: new Date(`1992${day.slice(4)}`) },
   });
   const purchase = purchases(deps, { programId, members });
   await purchase(10);

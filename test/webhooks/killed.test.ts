@@ -3,13 +3,12 @@ import { expect, inject, test } from 'vitest';
 import { testDatabase, testKeys } from '../support/database.ts';
 import { end, launch, type Program, waitFor } from '../support/process.ts';
 import { firstOfEach, isSigned, startReceiver } from '../support/receiver.ts';
-import { luck, rounds, torture } from '../support/torture.ts';
+import { luck, PATIENCE, rounds } from '../support/torture.ts';
 import { until } from '../support/until.ts';
 import { openTelling, tellingDeps } from '../support/webhooks.ts';
 
 const databaseUrl = await testDatabase();
 const { deps } = await tellingDeps(databaseUrl);
-const PATIENCE = { timeout: torture ? 3_600_000 : 120_000 };
 
 async function startWorker(): Promise<Program> {
   const env = {

@@ -8,6 +8,8 @@ import { everythingDue, goLive } from '../support/everything-due.ts';
 import { type Done, listening, workProgram } from '../support/fleet.ts';
 import { DAY, HOUR, openLedger } from '../support/ledger.ts';
 import { localDays } from '../support/local-days.ts';
+import { today } from '../support/today.ts';
+import { PATIENCE } from '../support/torture.ts';
 import { unchanged } from '../support/unchanged.ts';
 
 const deps = await testDeps();
@@ -37,28 +39,32 @@ test('days are worked in order, and what has nothing to do on one leaves no trac
   expect(await place(programId)).toEqual(['2021-01-16', 0]);
 });
 
-test('days that a live program has missed are made up for in order, once each', async () => {
-  const today = new Date().toISOString().slice(0, 10);
-  const { plusDays } = localDays('UTC');
-  const scene = await everythingDue(deps, { day: plusDays(today, -2), count: 3 });
-  const { programId } = scene;
-  await goLive(deps, scene);
-  const heard = listening(deps);
-  await workProgram(heard.deps, programId);
-  const days = [...new Set(heard.runs.map(({ day }) => day))];
-  expect(days).toEqual([...days].sort());
-  expect(days[0]).toBe(scene.day);
-  expect(inBrief(heard.runs).slice(0, tasks.length)).toEqual(
-    tasks.map((task) => `${scene.day} ${task}`),
-  );
-  expect(heard.runs.slice(0, tasks.length).map(({ changed }) => changed)).toEqual(
-    tasks.map(() => 3),
-  );
-  expect((await place(programId))[0]).toBe(plusDays(new Date().toISOString().slice(0, 10), 1));
-  const again = listening(deps);
-  await unchanged(deps.db, async () => workProgram(again.deps, programId));
-  expect(again.runs).toEqual([]);
-});
+test(
+  'days that a live program has missed are made up for in order, once each',
+  PATIENCE,
+  async () => {
+    const day = await today();
+    const { plusDays } = localDays('UTC');
+    const scene = await everythingDue(deps, { day: plusDays(day, -2), count: 3 });
+    const { programId } = scene;
+    await goLive(deps, scene);
+    const heard = listening(deps);
+    await workProgram(heard.deps, programId);
+    const days = [...new Set(heard.runs.map(({ day }) => day))];
+    expect(days).toEqual([...days].sort());
+    expect(days[0]).toBe(scene.day);
+    expect(inBrief(heard.runs).slice(0, tasks.length)).toEqual(
+      tasks.map((task) => `${scene.day} ${task}`),
+    );
+    expect(heard.runs.slice(0, tasks.length).map(({ changed }) => changed)).toEqual(
+      tasks.map(() => 3),
+    );
+    expect((await place(programId))[0]).toBe(plusDays(day, 1));
+    const again = listening(deps);
+    await unchanged(deps.db, async () => workProgram(again.deps, programId));
+    expect(again.runs).toEqual([]);
+  },
+);
 
 test('the day of `to` is worked when its midnight has passed, and not a moment earlier', async () => {
   const clock = new Date('2021-01-01T12:00:00Z');
@@ -105,15 +111,18 @@ test.each(['UTC', 'Pacific/Kiritimati', 'Pacific/Pago_Pago', 'Asia/Kathmandu'])(
   async (timeZone) => {
     const own = await openLedger(deps, { timeZone, sandbox: false, clock: null } as never);
     const { of, plusDays, startOf } = localDays(timeZone);
+    const midnight = () => new Date(startOf(plusDays(of(Date.now()), 1)));
     await deps.db.programWork.updateMany({
       where: { programId: own.programId },
       data: { dueAt: new Date(0) },
     });
+    const before = midnight();
     await workProgram(deps, own.programId);
     const { dueAt } = await deps.db.programWork.findUniqueOrThrow({
       where: { programId: own.programId },
     });
-    expect(dueAt).toEqual(new Date(startOf(plusDays(of(performance.timeOrigin), 1))));
+    // It may be midnight somewhere while this runs.
+    expect([before, midnight()]).toContainEqual(dueAt);
   },
 );
 

@@ -10,18 +10,21 @@ import { aPool, aProgram } from '../support/factories.ts';
 import { workProgram } from '../support/fleet.ts';
 import { slow } from '../support/poison.ts';
 import { end, launch, type Program } from '../support/process.ts';
-import { luck, rounds, torture } from '../support/torture.ts';
+import { today } from '../support/today.ts';
+import { luck, PATIENCE, rounds, torture } from '../support/torture.ts';
 import { unchanged } from '../support/unchanged.ts';
 import { until } from '../support/until.ts';
 
 const deps = await testDeps();
-const PATIENCE = { timeout: torture ? 3_600_000 : 120_000 };
 const tasks = dailyTasks.map(({ task }) => task);
 const [PAGE_AND_MORE, MILLISECONDS_EACH] = [420, 2];
-const today = new Date().toISOString().slice(0, 10);
 
 const placeOf = (programId: string) =>
   deps.db.programWork.findUniqueOrThrow({ where: { programId } });
+
+/** Whether the day is over and done. */
+const isDone = async ({ programId, day }: Scene) =>
+  (await placeOf(programId)).day.getTime() > Date.parse(day);
 
 /** In the middle of the task, which takes a second or so; then what the dead one held runs out. */
 async function killDuring(task: WorkerTask, of: { scene: Scene; kill(): Promise<unknown> }) {
@@ -62,14 +65,13 @@ test(
   'worker processes die in the middle of each task: the day ends as if none had',
   PATIENCE,
   async () => {
-    const crowd = { day: today, count: PAGE_AND_MORE };
-    const twin = await everythingDue(deps, crowd);
-    await goLive(deps, twin);
-    await workProgram(deps, twin.programId);
-    const expected = await stateOf(deps, twin);
     for (let round = rounds(1, 20); round > 0; round--) {
+      const crowd = { day: await today(), count: PAGE_AND_MORE };
+      const twin = await everythingDue(deps, crowd);
       const scene = await everythingDue(deps, crowd);
-      await goLive(deps, scene);
+      for (const one of [twin, scene]) await goLive(deps, one);
+      await workProgram(deps, twin.programId);
+      const expected = await stateOf(deps, twin);
       for (const task of dyingDuring(round)) {
         const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
         const worker = startWorker();
@@ -77,7 +79,7 @@ test(
         await restore();
       }
       const last = startWorker();
-      await until(async () => (await placeOf(scene.programId)).day.getTime() > Date.parse(today));
+      await until(() => isDone(scene));
       expect(await end(last, 'SIGTERM')).toBe(0);
       await asIfUndisturbed(scene, expected);
     }
@@ -126,7 +128,7 @@ async function sweeper(): Promise<string | undefined> {
 
 test('one of two workers dies at work: the other goes on within a minute', PATIENCE, async () => {
   for (let round = rounds(1, 3); round > 0; round--) {
-    const scene = await everythingDue(deps, { day: today, count: PAGE_AND_MORE });
+    const scene = await everythingDue(deps, { day: await today(), count: PAGE_AND_MORE });
     await goLive(deps, scene);
     const task = 'EXPIRE_POINTS';
     const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
@@ -137,7 +139,7 @@ test('one of two workers dies at work: the other goes on within a minute', PATIE
     const began = performance.now();
     await restore();
     if (!torture) await hurry(scene);
-    await until(async () => (await placeOf(scene.programId)).day.getTime() > Date.parse(today), 90);
+    await until(() => isDone(scene), 90);
     expect(performance.now() - began).toBeLessThan(60_000);
     await end(workers[dead === 'left' ? 'right' : 'left'], 'SIGTERM');
   }

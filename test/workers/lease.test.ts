@@ -6,7 +6,8 @@ import { dailyTasks } from '../../src/workers/tasks.ts';
 import { testDatabase, testDeps } from '../support/database.ts';
 import { everythingDue, goLive, type Scene, stateOf } from '../support/everything-due.ts';
 import { listening, workProgram } from '../support/fleet.ts';
-import { luck, rounds } from '../support/torture.ts';
+import { today } from '../support/today.ts';
+import { luck, PATIENCE, rounds } from '../support/torture.ts';
 import { mistake } from '../support/unchanged.ts';
 import { until } from '../support/until.ts';
 
@@ -78,28 +79,32 @@ test('an advance that is interrupted anywhere is gone on with by the next', asyn
   }
 });
 
-test('several processes work on several programs: each task of each day once', async () => {
-  const today = new Date().toISOString().slice(0, 10);
-  const scenes: Scene[] = [];
-  for (let n = 0; n < 3; n++) scenes.push(await everythingDue(deps, { day: today, count: 20 }));
-  for (const scene of scenes) await goLive(deps, scene);
-  const listeners = [deps, await testDeps({ databaseUrl }), await testDeps({ databaseUrl })].map(
-    listening,
-  );
-  const fleets = await Promise.all(listeners.map((one) => startWorkers(one.deps)));
-  const isDone = async () => {
-    const where = { programId: { in: scenes.map(({ programId }) => programId) } };
-    const places = await deps.db.programWork.findMany({ where });
-    return places.every(({ dueAt }) => dueAt && dueAt > new Date());
-  };
-  await until(isDone);
-  for (const fleet of fleets) await fleet.stop();
-  const runs = listeners.flatMap((one) => one.runs);
-  for (const { programId } of scenes) {
-    const own = runs.filter((run) => run.programId === programId && run.day === today);
-    expect(own.map(({ task, changed }) => [task, changed])).toEqual(
-      tasks.map((task) => [task, 20]),
+test(
+  'several processes work on several programs: each task of each day once',
+  PATIENCE,
+  async () => {
+    const day = await today();
+    const scenes: Scene[] = [];
+    for (let n = 0; n < 3; n++) scenes.push(await everythingDue(deps, { day, count: 20 }));
+    for (const scene of scenes) await goLive(deps, scene);
+    const listeners = [deps, await testDeps({ databaseUrl }), await testDeps({ databaseUrl })].map(
+      listening,
     );
-    expect((await reconcile(deps, { programId })).differences).toEqual([]);
-  }
-});
+    const fleets = await Promise.all(listeners.map((one) => startWorkers(one.deps)));
+    const isDone = async () => {
+      const where = { programId: { in: scenes.map(({ programId }) => programId) } };
+      const places = await deps.db.programWork.findMany({ where });
+      return places.every(({ dueAt }) => dueAt && dueAt > new Date());
+    };
+    await until(isDone);
+    for (const fleet of fleets) await fleet.stop();
+    const runs = listeners.flatMap((one) => one.runs);
+    for (const { programId } of scenes) {
+      const own = runs.filter((run) => run.programId === programId && run.day === day);
+      expect(own.map(({ task, changed }) => [task, changed])).toEqual(
+        tasks.map((task) => [task, 20]),
+      );
+      expect((await reconcile(deps, { programId })).differences).toEqual([]);
+    }
+  },
+);
