@@ -136,3 +136,14 @@ export async function releaseNext(tx: Tx, of: Of & { now: Date }): Promise<void>
     WHERE d.program_id = ${programId}::uuid AND d.webhook_id = ${webhookId}::uuid
       AND d.event_xid = next.event_xid AND d.event_id = next.event_id`;
 }
+
+/** What waits for a later attempt has it now; what waits in its turn goes on waiting. */
+export async function hurryWaiting(
+  tx: Tx,
+  { programId, webhookId, now }: WebhookRef & { now: Date },
+): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE webhook_deliveries SET next_attempt_at = ${now}
+    WHERE program_id = ${programId}::uuid AND webhook_id = ${webhookId}::uuid
+      AND dead_at IS NULL AND next_attempt_at > ${now} AND next_attempt_at < 'infinity'`;
+}
