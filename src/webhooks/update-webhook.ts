@@ -9,8 +9,8 @@ import { readWebhookInput } from './webhook-input.ts';
 
 /**
  * Replaces what an endpoint was told about itself. One that is enabled keeps its place, so it is
- * told what it has missed; and it is tried at once, however long it has been failing, with what waits
- * for a later attempt too.
+ * told what it has missed; and it is tried at once, however long it has been failing, with what
+ * waits for a later attempt too.
  *
  * Locks: the endpoint's row.
  * Refusals: none; BAD_USER_INPUT names the field; NOT_FOUND.
