@@ -2,12 +2,15 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { customersOf, readPurchases } from '../../examples/demo/cdnow.ts';
 import { claimCode, redeemCode } from '../../src/coupons/index.ts';
+import type { Context } from '../../src/graphql/context.ts';
+import { codeResolvers } from '../../src/graphql/resolvers/code.ts';
 import type { MemberId, ProgramId } from '../../src/kernel/ids.ts';
 import { createMemberToken } from '../../src/programs/index.ts';
 import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
 import { aMember, aPool, aProgram, unique } from '../support/factories.ts';
 import { aCampaign, issue } from '../support/recipients.ts';
+import { revokeAll } from '../support/revocations.ts';
 import { countStatements } from '../support/statements.ts';
 import { aKey } from '../support/world.ts';
 
@@ -162,4 +165,43 @@ test('a pool of codes is revoked, replaced and claimed again through the API', a
     { id: first.code.id },
   );
   expect(code).toEqual({ status: 'REVOKED', replacedBy: { id: again.code.id } });
+});
+
+test('a replacement that was recycled, and is another member’s now, is told to nobody else', async () => {
+  const REPLACED = `{ me { wallet { status replacedBy {
+    masked reservedFor redemption { orderId orderAmount } member { email birthday balance }
+  } } } }`;
+  const { programId } = await aProgram(deps);
+  const { id: poolId } = await aPool(deps, { programId, codes: 2 });
+  const email = `${unique('owner')}@shop.example`;
+  const [owner, other] = [
+    await aMember(deps, { programId, email }),
+    await aMember(deps, { programId }),
+  ];
+  const token = await createMemberToken(deps, { programId, memberId: owner.id, ttlSeconds: 60 });
+  const wallet = async () => (await api.data(token, REPLACED)).me.wallet;
+  const claim = (memberId: MemberId) =>
+    claimCode(deps, { programId, poolId, memberId, actor: 'key:a' });
+  await claim(owner.id);
+  const revoke = () => revokeAll(deps, { programId, poolId, replace: true });
+  expect(await revoke()).toMatchObject({ replaced: 1 });
+  expect(await wallet()).toContainEqual({
+    status: 'REVOKED',
+    replacedBy: expect.objectContaining({
+      redemption: null,
+      member: expect.objectContaining({ email }),
+    }),
+  });
+  expect(await revoke()).toMatchObject({ recycled: 1 });
+  expect(await wallet()).toEqual([{ status: 'REVOKED', replacedBy: null }]);
+  const given = await claim(other.id);
+  expect(given).toMatchObject({ ok: true, alreadyClaimed: false });
+  expect(await wallet()).toEqual([{ status: 'REVOKED', replacedBy: null }]);
+  // Were it reached by another way, the fields themselves would refuse.
+  const { code } = given as Extract<typeof given, { ok: true }>;
+  const caller = { kind: 'member', programId, memberId: owner.id };
+  for (const field of ['member', 'redemption', 'plaintext'] as const)
+    expect(() => codeResolvers.Code[field](code, {}, { caller } as Context)).toThrow(
+      `Code.${field}: a member token reads its own codes`,
+    );
 });

@@ -93,12 +93,15 @@ export const codeResolvers = {
     pool: (code, _, context) => poolOf(context, code.poolId),
     plaintext: (code, _, context) => plaintextOf(context, code),
     batch: (code, _, { loaders }) => loaders.batch().load(code.batchId),
-    member: (code, _, { loaders }) =>
-      code.memberId === null ? null : loaders.member().load(code.memberId),
-    redemption: (code, _, { loaders }) =>
-      code.status === 'REDEEMED' ? loaders.redemptionOfCode().load(code.id) : null,
-    replacedBy: (code, _, { loaders }) =>
-      code.replacedById === null ? null : loaders.code().load(code.replacedById),
+    member: (code, _, context) => {
+      refuseAnothers(context, { code, field: 'member' });
+      return code.memberId === null ? null : context.loaders.member().load(code.memberId);
+    },
+    redemption: (code, _, context) => {
+      refuseAnothers(context, { code, field: 'redemption' });
+      return code.status === 'REDEEMED' ? context.loaders.redemptionOfCode().load(code.id) : null;
+    },
+    replacedBy: (code, _, context) => replacementOf(context, code),
   },
   OwnershipConflict: {
     id: (conflict) => conflict.id.toString(),
@@ -134,10 +137,26 @@ function targetOf(input: RevokeCodesInput) {
 }
 
 /**
- * To a member token only its own codes are ever given; their text least of all may be another's.
+ * A replacement that nobody saw may have gone back to its pool, and be nobody's or another holder's
+ * by now.
  */
-function plaintextOf({ caller, loaders }: Context, code: Code): Promise<string> {
+async function replacementOf({ loaders }: Context, code: Code): Promise<Code | null> {
+  if (code.replacedById === null) return null;
+  const fresh = await loaders.code().load(code.replacedById);
+  const isStillTheirs = fresh?.memberId === code.memberId && fresh?.claimEmail === code.claimEmail;
+  return isStillTheirs ? fresh : null;
+}
+
+/**
+ * To a member token only its own codes are ever given; what could be another's is kept from it here
+ * as well.
+ */
+function refuseAnothers({ caller }: Context, { code, field }: { code: Code; field: string }) {
   if (caller.kind === 'member' && code.memberId !== caller.memberId)
-    throw new Mistake('FORBIDDEN', 'Code.plaintext: a member token reads its own codes');
-  return loaders.plaintext().load(code);
+    throw new Mistake('FORBIDDEN', `Code.${field}: a member token reads its own codes`);
+}
+
+function plaintextOf(context: Context, code: Code): Promise<string> {
+  refuseAnothers(context, { code, field: 'plaintext' });
+  return context.loaders.plaintext().load(code);
 }
