@@ -1,7 +1,7 @@
 -- The next page of what a revocation is about, in the order of its cursor: `after` is the cursor
 -- behind the page, `size` how many rows were looked at, so that a short page is the last one.
 --
--- Of a pool or a batch: every code that somebody holds, and the free ones with them. With
+-- Of a pool or a batch: every code that somebody holds, and the free ones with them. Of a pool with
 -- replacements the free ones stay: they are what the holders are given. Of a campaign: the codes
 -- that were issued to its recipients. A code that this revocation gave somebody is none of them.
 CREATE OR REPLACE FUNCTION codes_to_revoke(
@@ -11,8 +11,8 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_after uuid := coalesce(p_job.after, '00000000-0000-0000-0000-000000000000');
   v_last constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-  v_statuses code_status[] := CASE WHEN p_job.replace THEN '{ALLOCATED}'
-    ELSE '{AVAILABLE,ALLOCATED}' END;
+  v_statuses code_status[] := CASE WHEN p_job.replace AND p_job.batch_id IS NULL
+    THEN '{ALLOCATED}' ELSE '{AVAILABLE,ALLOCATED}' END;
   v_recipients uuid[];
 BEGIN
   IF p_job.campaign_id IS NOT NULL THEN

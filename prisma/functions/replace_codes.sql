@@ -1,7 +1,9 @@
 -- Waits for as many free codes as there are holders to be given a fresh one, and locks them: a
--- claim that is taking one may roll back. It comes before a row of a recipient or a campaign is
--- locked, because a run of a campaign has its codes before it waits for those.
-CREATE OR REPLACE FUNCTION await_free_codes(p_program uuid, p_codes uuid[])
+-- claim that is taking one may roll back. None is of the batch that is withdrawn. It comes before a
+-- row of a recipient or a campaign is locked, because a run of a campaign has its codes before it
+-- waits for those.
+DROP FUNCTION IF EXISTS await_free_codes(uuid, uuid[]);
+CREATE OR REPLACE FUNCTION await_free_codes(p_program uuid, p_job revocations, p_codes uuid[])
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_pool record;
@@ -15,7 +17,7 @@ BEGIN
     WHERE program_id = p_program
       AND (pool_id, status) >= (v_pool.id, 'AVAILABLE'::code_status)
       AND (pool_id, status) <= (v_pool.id, 'AVAILABLE'::code_status)
-      AND revealed_at IS NULL
+      AND revealed_at IS NULL AND batch_id IS DISTINCT FROM p_job.batch_id
     ORDER BY pool_id, status, id LIMIT v_pool.count FOR UPDATE;
   END LOOP;
 END $$;
@@ -25,7 +27,9 @@ END $$;
 -- gone back to the pool are as good as others. The caller has locked the rows, and has waited for
 -- the free ones. Answers how many are missing, and in which pool, where there are too few.
 DROP FUNCTION IF EXISTS replace_codes(uuid, uuid, uuid[], timestamptz);
-CREATE FUNCTION replace_codes(p_program uuid, p_revocation uuid, p_codes uuid[], p_now timestamptz,
+DROP FUNCTION IF EXISTS replace_codes(uuid, revocations, uuid[], timestamptz);
+CREATE FUNCTION replace_codes(
+  p_program uuid, p_job revocations, p_codes uuid[], p_now timestamptz,
   OUT short_pool_id uuid, OUT missing int)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -41,14 +45,14 @@ BEGIN
       WHERE program_id = p_program
         AND (pool_id, status) >= (v_pool.id, 'AVAILABLE'::code_status)
         AND (pool_id, status) <= (v_pool.id, 'AVAILABLE'::code_status)
-        AND revealed_at IS NULL
+        AND revealed_at IS NULL AND batch_id IS DISTINCT FROM p_job.batch_id
       ORDER BY pool_id, status, id LIMIT cardinality(v_pool.codes) FOR UPDATE SKIP LOCKED);
     missing := cardinality(v_pool.codes) - cardinality(v_fresh);
     IF missing > 0 THEN
       short_pool_id := v_pool.id;
       RETURN;
     END IF;
-    PERFORM put_in_place(p_program, p_revocation, v_pool.codes, v_fresh, p_now);
+    PERFORM put_in_place(p_program, p_job.id, v_pool.codes, v_fresh, p_now);
   END LOOP;
 END $$;
 

@@ -1,7 +1,8 @@
 -- One page of a bulk revocation. Redeemed codes are left alone. A code whose text somebody was
 -- given is retired, and with replacements its holder gets a fresh one of the same pool, which
 -- nobody has seen, in its place of the limit. A code that nobody has seen goes back to its pool,
--- unless it is the pool or the batch that is withdrawn.
+-- unless the pool is withdrawn without replacements. Of a batch every code is retired, the free
+-- ones too, and none is given to anybody: its holders get codes of the pool's other batches.
 --
 -- A fresh code is issued like any other: the pool has to be ACTIVE, and within its dates. Where
 -- `stopped_by` names a pool it is not (`missing` is null), or has so many codes too few for the
@@ -23,6 +24,7 @@ DECLARE
   v_unknown uuid[] := '{}';
   v_without uuid[];
   v_revoked uuid[];
+  v_held uuid[];
 BEGIN
   SELECT * INTO STRICT v_job FROM revocations WHERE program_id = p_program AND id = p_revocation;
   IF v_job.replace THEN
@@ -50,7 +52,7 @@ BEGIN
     RAISE EXCEPTION 'a code was changed by a later transaction' USING ERRCODE = '40001';
   END IF;
 
-  IF v_job.replace OR v_job.campaign_id IS NOT NULL THEN
+  IF v_job.campaign_id IS NOT NULL OR v_job.replace AND v_job.batch_id IS NULL THEN
     v_unknown := unknown_codes(p_program, v_codes);
   END IF;
   IF v_job.replace THEN
@@ -58,7 +60,7 @@ BEGIN
     IF stopped_by IS NOT NULL THEN
       RETURN;
     END IF;
-    PERFORM await_free_codes(p_program,
+    PERFORM await_free_codes(p_program, v_job,
       ARRAY(SELECT unnest(v_codes) EXCEPT SELECT unnest(v_unknown)));
   END IF;
 
@@ -68,16 +70,19 @@ BEGIN
       revoke_reason = v_job.reason, reserved_for = NULL, reserved_until = NULL,
       revocation_id = v_job.id
     WHERE program_id = p_program AND id = ANY (v_codes) AND (status = 'ALLOCATED'
-      OR status = 'AVAILABLE' AND NOT v_job.replace AND v_job.campaign_id IS NULL)
-    RETURNING id, pool_id, member_id),
+      OR status = 'AVAILABLE' AND v_job.campaign_id IS NULL
+        AND (v_job.batch_id IS NOT NULL OR NOT v_job.replace))
+    RETURNING id, pool_id, member_id, OLD.status AS before),
   told AS (
     INSERT INTO events (program_id, type, member_id, data, at)
     SELECT p_program, 'code.revoked', member_id,
       jsonb_build_object('codeId', id, 'poolId', pool_id), v_now
     FROM revoked ORDER BY id)
-  SELECT coalesce(array_agg(id), '{}') INTO v_revoked FROM revoked;
+  SELECT coalesce(array_agg(id), '{}'),
+    coalesce(array_agg(id) FILTER (WHERE before = 'ALLOCATED'), '{}')
+  INTO v_revoked, v_held FROM revoked;
   IF v_job.replace THEN
-    SELECT * INTO stopped_by, missing FROM replace_codes(p_program, v_job.id, v_revoked, v_now);
+    SELECT * INTO stopped_by, missing FROM replace_codes(p_program, v_job, v_held, v_now);
     IF stopped_by IS NOT NULL THEN
       RETURN;
     END IF;
@@ -85,7 +90,7 @@ BEGIN
 
   UPDATE revocations SET after = v_page.after, revoked = revoked + cardinality(v_revoked),
     recycled = recycled + cardinality(v_unknown),
-    replaced = replaced + CASE WHEN replace THEN cardinality(v_revoked) ELSE 0 END,
+    replaced = replaced + CASE WHEN replace THEN cardinality(v_held) ELSE 0 END,
     finished_at = CASE WHEN v_page.size < p_limit THEN v_now END
   WHERE program_id = p_program AND id = v_job.id RETURNING * INTO STRICT job;
   PERFORM count_issued(p_program, v_without, -1);

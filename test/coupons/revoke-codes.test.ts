@@ -90,6 +90,26 @@ test('a batch is withdrawn, and the other batches of its pool are left alone', a
   await sound();
 });
 
+test('a batch is replaced by other batches alone: nothing of it is given, or free, again', async () => {
+  const { pool, seen, unseen, spent } = await aMixedPool();
+  const { programId } = shop;
+  const poolId = pool.id as PoolId;
+  const { batchId } = seen.code;
+  const asked = { batchId: batchId as BatchId, replace: true, idempotencyKey: unique('key') };
+  await expect(revoke(asked)).rejects.toThrow('needs 2 more free codes');
+  await pausePool(deps, { programId, poolId });
+  const { id: other } = await generateCodes(deps, { programId, poolId, count: 2 });
+  await resumePool(deps, { programId, poolId });
+  expect(await revoke(asked)).toEqual({ revoked: 4, recycled: 0, replaced: 2 });
+  for (const { id, status } of await deps.db.code.findMany({ where: { programId, batchId } }))
+    expect(status).toBe(id === spent ? 'REDEEMED' : 'REVOKED');
+  for (const id of [seen.code.id, unseen]) {
+    const fresh = await shop.code((await shop.code(id)).replacedById as string);
+    expect(fresh).toMatchObject({ batchId: other, status: 'ALLOCATED', revealedAt: null });
+  }
+  await sound();
+});
+
 test('with replacements a holder whose code was seen has a fresh one in its place', async () => {
   const { pool, holder, seen, spent } = await aMixedPool();
   await shop.reserve(seen.plaintext, 'order-2');
