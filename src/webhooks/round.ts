@@ -24,8 +24,8 @@ import { isFailure, type Outcome, type Webhook, type WebhookRef } from './types.
 const PAGE = 200;
 /** Messages under way to one endpoint. */
 const CONCURRENCY = 8;
-/** After so many it is asked whether the endpoint is still there. */
-const LOOK_AGAIN_AFTER = 25;
+/** What is known of the endpoint is no older whenever a message leaves. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** False where a run has lasted long enough, is stopping, or another may have taken over. */
 type Asked = WebhookRef & { sender: Sender; mayGoOn: () => boolean };
@@ -35,7 +35,8 @@ type Round = {
   ref: WebhookRef;
   webhook: Webhook;
   health: Health;
-  attempts: number;
+  /** The same row as it was seen last: what messages are signed by. */
+  seen: { row: Webhook; at: Date };
   /** It was disabled, or is somewhere else. */
   isOver: boolean;
 };
@@ -51,17 +52,19 @@ type Round = {
 export async function deliverRound(deps: Deps, asked: Asked) {
   const { programId, webhookId } = asked;
   const ref = { programId, webhookId };
-  const webhook = await deps.db.webhook.findUnique({
-    where: { programId_id: { programId, id: webhookId } },
-  });
+  const webhook = await findRow(deps, ref);
   const now = deps.clock.now();
   if (!webhook?.enabled || (webhook.resumeAt && webhook.resumeAt > now)) return undefined;
   const health = watchHealth(deps, webhook);
-  const round = { deps, asked, ref, webhook, health, attempts: 0, isOver: false };
+  const seen = { row: webhook, at: now };
+  const round = { deps, asked, ref, webhook, health, seen, isOver: false };
   const done = await (webhook.failures >= FAILURES_TO_REST ? probe(round) : tell(round));
   await health.save();
   return done.scanned === 0 ? undefined : done;
 }
+
+const findRow = ({ db }: Deps, { programId, webhookId: id }: WebhookRef): Promise<Webhook | null> =>
+  db.webhook.findUnique({ where: { programId_id: { programId, id } } });
 
 /** What is new comes when what is due is less than a handful: it would only wait in its turn. */
 async function tell(round: Round) {
@@ -122,23 +125,26 @@ const mayGoOn = ({ asked, health, isOver }: Round) =>
   !isOver && !health.isFailing() && asked.mayGoOn();
 
 async function attempt(round: Round, event: StoredEvent): Promise<Outcome> {
-  const { deps, webhook, asked, health } = round;
-  round.attempts += 1;
-  if (round.attempts % LOOK_AGAIN_AFTER === 0) await lookAgain(round);
+  const { deps, asked, health } = round;
   const at = deps.clock.now();
+  if (at.getTime() - round.seen.at.getTime() >= LOOK_AGAIN_MS) await lookAgain(round, at);
+  if (round.isOver) return 'stopped';
+  const { row } = round.seen;
   const message = { id: cursorText(event), body: bodyOf(event) };
-  const headers = signedHeaders(message, { secrets: secretsOf(deps, { webhook, now: at }), at });
-  const url = new URL(webhook.url);
-  const sent = await asked.sender.send({ url, headers, body: message.body });
+  const headers = signedHeaders(message, {
+    secrets: secretsOf(deps, { webhook: row, now: at }),
+    at,
+  });
+  const sent = await asked.sender.send({ url: new URL(row.url), headers, body: message.body });
   health.note(sent);
   return sent.outcome;
 }
 
 /** Whoever disables an endpoint, or moves it, does not expect it to be told a page to its end. */
-async function lookAgain(round: Round): Promise<void> {
-  const { programId, id, url } = round.webhook;
-  const still = await round.deps.db.webhook.count({ where: { programId, id, url, enabled: true } });
-  if (still === 0) round.isOver = true;
+async function lookAgain(round: Round, at: Date): Promise<void> {
+  const row = await findRow(round.deps, round.ref);
+  if (row?.enabled && row.url === round.webhook.url) round.seen = { row, at };
+  else round.isOver = true;
 }
 
 const bodyOf = (event: StoredEvent): string =>

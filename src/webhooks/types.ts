@@ -24,7 +24,7 @@ export type Outcome =
   | 'unreachable'
   /** Its name stands for an address that nothing may be sent to. */
   | 'forbidden'
-  /** This process is stopping: it counts as not tried. */
+  /** This process is stopping, or the endpoint is not there any more: it counts as not tried. */
   | 'stopped';
 
 export const isFailure = (outcome: Outcome): boolean =>

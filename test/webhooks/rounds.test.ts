@@ -1,9 +1,9 @@
 /** One round of deliveries: what it tries, what it passes by, and where it ends. */
 import { expect, test } from 'vitest';
-import { createWebhook, updateWebhook } from '../../src/webhooks/index.ts';
+import { createWebhook, rotateWebhookSecret, updateWebhook } from '../../src/webhooks/index.ts';
 import { askedUntil, nextAttempt, restUntil } from '../../src/webhooks/schedule.ts';
 import { certificateOf } from '../support/certificate.ts';
-import { firstOfEach, startReceiver } from '../support/receiver.ts';
+import { firstOfEach, isSigned, startReceiver } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 import { expectTold, HOUR, hasAll, openTelling, SECOND, tellingDeps } from '../support/webhooks.ts';
 
@@ -90,22 +90,27 @@ test('what waits and is not wanted any more is done with, and what is behind it 
   expect(endpoint.received.slice(before).map(({ type }) => type)).toEqual(['tier.upgraded']);
 });
 
-test('an endpoint that is disabled while a page is under way is not told it to its end', async () => {
-  const endpoint = await startReceiver();
-  const shop = await openTelling(deps, { receiver: endpoint, members: 100 });
-  const { programId, webhookId: id } = shop;
-  await shop.happen();
+test('while a page is under way: a new secret signs the rest, and disabled it is told no more', async () => {
+  const endpoint = await startReceiver(() => ({ after: 50, status: 200 }));
+  const shop = await openTelling(deps, { receiver: endpoint, members: 0 });
+  const isTold = (count: number) => until(() => endpoint.received.length > count);
+  await shop.pass(200);
   await shop.settled();
-  endpoint.answer = () => ({ after: 5, status: 200 });
   const telling = shop.round();
-  await until(() => endpoint.received.length > 0);
-  await deps.db.webhook.update({
-    where: { programId_id: { programId, id } },
-    data: { enabled: false },
-  });
+  await isTold(0);
+  const { secret } = await rotateWebhookSecret(deps, shop);
+  clock.move(SECOND);
+  const before = endpoint.received.length;
+  await isTold(before + 16);
+  for (const message of endpoint.received.slice(before + 16))
+    expect([secret, shop.secret].map((one) => isSigned(message, one))).toEqual([true, true]);
+  const input = { url: endpoint.url, types: null, enabled: false };
+  await updateWebhook(deps, { ...shop, input });
+  clock.move(SECOND);
+  const told = endpoint.received.length;
   await telling;
-  expect(endpoint.received.length).toBeLessThan(100);
-  expect((await shop.deliveries()).length).toBe(100 - endpoint.received.length);
+  expect(endpoint.received.length - told).toBeLessThanOrEqual(16);
+  expect((await shop.deliveries()).length).toBe(200 - endpoint.received.length);
 });
 
 test('a certificate that nobody trusts is an endpoint away: told again, by https, once it is trusted', async () => {
