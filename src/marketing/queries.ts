@@ -35,6 +35,7 @@ export async function readFacts(deps: Deps, { programId }: Of): Promise<Facts> {
   return {
     asOf,
     averageOrder: smaller(pools[0]?.averageOrder, segments[0]?.averageOrder),
+    redeemers: pools[0]?.allRedeemers ?? 0,
     cuts: { days: PERIOD_DAYS, share, growth: GROWTH_CUT },
     pools: pools.map((row) => toFacts(row, share)),
     segments: segmentsOf(segments, { tiers, inactiveDays, most: MAX_SEGMENTS }),
@@ -45,6 +46,7 @@ export async function readFacts(deps: Deps, { programId }: Of): Promise<Facts> {
 export const noFacts = (asOf: Date): Facts => ({
   asOf,
   averageOrder: null,
+  redeemers: 0,
   cuts: { days: PERIOD_DAYS, share: shareCut(0), growth: GROWTH_CUT },
   pools: [],
   segments: segmentsOf([], { tiers: [], inactiveDays: 0, most: 0 }),
@@ -58,7 +60,7 @@ function smaller(a: Amount, b: Amount): number | null {
 }
 
 function toFacts(row: PoolRow, cut: number): PoolFacts {
-  const { poolId, name, status, discountKind, endsAt } = row;
+  const { poolId, name, status, discountKind, endsAt, holders, redeemers } = row;
   const [issued, redeemed] = [Number(row.issued), Number(row.redeemed)];
   const [discountGiven, orderRevenue] = [Number(row.discountGiven), Number(row.orderRevenue)];
   const [recent, previous] = [Number(row.recent), Number(row.previous)];
@@ -82,5 +84,7 @@ function toFacts(row: PoolRow, cut: number): PoolFacts {
     share,
     growth,
     quadrant: quadrantOf({ share, growth, isNew: row.isNew, cut }),
+    holders,
+    redeemers,
   };
 }

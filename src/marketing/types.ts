@@ -56,6 +56,9 @@ export type PoolFacts = Offer & {
   share: number;
   growth: number;
   quadrant: Quadrant;
+  /** At least so many people hold its codes, and redeemed them. */
+  holders: number;
+  redeemers: number;
 };
 
 export type Recency = 'ACTIVE' | 'LAPSING' | 'LAPSED' | 'NEVER';
@@ -78,6 +81,8 @@ export type SegmentFacts = {
 export type Facts = {
   asOf: Date;
   averageOrder: number | null;
+  /** At least so many people redeemed the codes of all pools. */
+  redeemers: number;
   cuts: { days: number; share: number; growth: number };
   pools: PoolFacts[];
   /** Everyone comes first. */

@@ -43,12 +43,15 @@ const pool = (of: Partial<PoolFacts>): PoolFacts => ({
   share: 0,
   growth: 0,
   quadrant: 'DOG',
+  holders: 0,
+  redeemers: 0,
   ...of,
 });
 
 const facts = (of: Partial<Facts> = {}): Facts => ({
   asOf: now,
   averageOrder: null,
+  redeemers: 0,
   cuts: { days: 30, share: 10_000, growth: 1_000 },
   pools: [],
   segments: [segment({})],

@@ -16,7 +16,7 @@ import {
   MODEL_KEY,
   says,
 } from '../support/model-server.ts';
-import { openShop, START } from '../support/shop.ts';
+import { openShop, START, type Who } from '../support/shop.ts';
 import { aKey } from '../support/world.ts';
 
 const plain = await testDeps({ clock: { now: () => START } });
@@ -46,9 +46,9 @@ await plain.db.tier.updateMany({
 });
 
 /** The prompt as it was sent, and what the data in it say. */
-async function prompt() {
+async function prompt(of = programId) {
   server.answers(says({ suggestions: [suggestion()] }));
-  await couponAdvisor(withModel(plain, server), { programId });
+  await couponAdvisor(withModel(plain, server), { programId: of });
   const body = server.asked.at(-1)?.body as string;
   const [system, user] = JSON.parse(body).messages.map((one: { content: string }) => one.content);
   return { body, system, user, data: JSON.parse(user.slice(7, -8)) };
@@ -87,15 +87,16 @@ test('a code’s text or a member’s name that is a pool’s name stays here', 
   expect((await prompt()).body).not.toMatch(/WELCOME|Grace|Hopper|alone/i);
 });
 
+const TERMS = ['status', 'discountKind', 'discountValue', 'minOrderAmount', 'endsAt'];
+
 test('what fewer than five people did is not told, and cannot be worked out', async () => {
   const told = async () => (await prompt()).data;
   const names = ({ segments }: { segments: { name: string }[] }) =>
     segments.map(({ name }) => name);
-  const terms = ['status', 'discountKind', 'discountValue', 'minOrderAmount', 'endsAt'];
   const before = await told();
   expect(names(before)).toEqual(['Everyone']);
   expect(before.segments).toEqual([{ name: 'Everyone', members: 1 }]);
-  for (const pool of before.pools) expect(Object.keys(pool)).toEqual(terms);
+  for (const pool of before.pools) expect(Object.keys(pool)).toEqual(TERMS);
   for (let i = 0; i < 4; i++) await shop.member();
   const popular = await shop.pool(5);
   const codes: string[] = [];
@@ -103,7 +104,7 @@ test('what fewer than five people did is not told, and cannot be worked out', as
     codes.push((await shop.claimed(popular.id, { email: `fan-${i}@x.example` })).plaintext);
   const after = await told();
   expect(names(after)).toEqual(['Everyone', 'Tier of, never bought']);
-  const facts = [...terms, 'issued', 'redeemed', 'redemptionRate', 'growthOver30Days', 'quadrant'];
+  const facts = [...TERMS, 'issued', 'redeemed', 'redemptionRate', 'growthOver30Days', 'quadrant'];
   const ofPopular = (data: typeof after) =>
     data.pools.find(({ issued }: { issued?: number }) => issued === 5);
   expect(Object.keys(ofPopular(after))).toEqual(facts);
@@ -112,18 +113,30 @@ test('what fewer than five people did is not told, and cannot be worked out', as
   expect(Object.keys(ofPopular(await told()))).toEqual([...facts, ...sums]);
 });
 
-test('the average of fewer than five orders is not told', async () => {
-  const other = await openShop(plain);
-  const pool = await other.pool(5);
+test('what one person did five times is not told', async () => {
+  const pool = await shop.pool(6, { perMemberLimit: 5, discountValue: 777 });
+  const { id: memberId } = await shop.member();
+  const spend = async (who: Who, orderId: string) =>
+    shop.redeemed((await shop.claimed(pool.id, who)).plaintext, orderId);
+  for (let i = 0; i < 5; i++) await spend({ memberId, claimKey: `${i}` }, `of-one-${i}`);
+  await spend({ email: 'second@x.example' }, 'of-second');
+  const { data } = await prompt();
+  const told = data.pools.find((one: { discountValue: number }) => one.discountValue === 777);
+  expect(Object.keys(told)).toEqual(TERMS);
+});
+
+test('the average of the orders of fewer than five people is not told', async () => {
   const averages: (number | null)[] = [];
-  for (let i = 0; i < 5; i++) {
-    const { plaintext } = await other.claimed(pool.id, { email: `${i}@x.example` });
-    await other.redeemed(plaintext, `o-${i}`, { orderAmount: 4_000 });
-    await couponAdvisor(withModel(plain, server), { programId: other.programId });
-    const body = server.asked.at(-1)?.body as string;
-    averages.push(JSON.parse(JSON.parse(body).messages[1].content.slice(7, -8)).averageOrder);
-  }
-  expect(averages).toEqual([null, null, null, null, 4_000]);
+  const other = await openShop(plain);
+  const spend = async (poolId: string, email: string) => {
+    const { plaintext } = await other.claimed(poolId, { email });
+    await other.redeemed(plaintext, `o-${poolId}-${email}`, { orderAmount: 4_000 });
+    averages.push((await prompt(other.programId)).data.averageOrder);
+  };
+  for (let i = 0; i < 5; i++) await spend((await other.pool(1)).id, '0@x.example');
+  const { id } = await other.pool(4);
+  for (let i = 1; i < 5; i++) await spend(id, `${i}@x.example`);
+  expect(averages).toEqual([...Array(8).fill(null), 4_000]);
 });
 
 test('a prompt stays short, however large the program', async () => {

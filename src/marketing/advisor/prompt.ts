@@ -55,12 +55,11 @@ export function promptOf(limits: Limits): Message[] {
   ];
 }
 
-/** Null also where it would be the average of a few: of one order it is that order. */
-function averageOf({ averageOrder, pools, segments }: Facts): number | null {
-  const redeemed = pools.reduce((sum, pool) => sum + pool.redeemed, 0);
+/** Null also where it would be the average of a few: of one person it is what that one orders. */
+function averageOf({ averageOrder, redeemers, segments }: Facts): number | null {
   const buyers = segments.filter(({ spending }) => spending !== null);
   const bought = buyers.reduce((sum, { members }) => sum + members, 0);
-  return [redeemed, bought].some((count) => count > 0 && count < FEWEST) ? null : averageOrder;
+  return [redeemers, bought].some((count) => count > 0 && count < FEWEST) ? null : averageOrder;
 }
 
 const toldPool = (pool: PoolFacts) => ({
@@ -69,14 +68,14 @@ const toldPool = (pool: PoolFacts) => ({
   discountValue: pool.discountValue,
   minOrderAmount: pool.minOrderAmount,
   endsAt: pool.endsAt?.toISOString() ?? null,
-  ...(pool.issued >= FEWEST && {
+  ...(pool.holders >= FEWEST && {
     issued: pool.issued,
     redeemed: pool.redeemed,
     redemptionRate: pool.redemptionRate,
     [`growthOver${PERIOD_DAYS}Days`]: pool.growth,
     quadrant: pool.quadrant,
   }),
-  ...(pool.redeemed >= FEWEST && {
+  ...(pool.redeemers >= FEWEST && {
     discountGiven: pool.discountGiven,
     orderRevenue: pool.orderRevenue,
     marginImpact: pool.marginImpact,
