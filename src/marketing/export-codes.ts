@@ -23,7 +23,8 @@ type Export = CampaignRef & { actor: Actor };
 /**
  * The recipients who have a code, with its text, as the records of a CSV file: piece by piece, each
  * when it is asked for, so that a million take no more memory than a page. Each text is recorded as
- * revealed before it is given. A code that was revoked is left out.
+ * revealed before it is given. A code that was revoked is left out, and one whose owner has left
+ * the address it would be sent to.
  */
 export async function* exportCodes(deps: Deps, of: Export): AsyncGenerator<string> {
   yield csvRecord(HEADINGS);

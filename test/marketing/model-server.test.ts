@@ -119,8 +119,8 @@ const REFUSED = 'The language model answered with an error.';
 test.each([
   [500, 3],
   [429, 3],
-  [400, 3],
-  [422, 3],
+  [400, 4],
+  [422, 4],
   [401, 1],
   [404, 1],
 ])('status %i: the rules speak, after %i questions', async (status, count) => {
@@ -159,8 +159,9 @@ const BASE = ['model', 'messages'];
 
 test.each([
   [['max_tokens', 'response_format'], 1],
-  [['max_tokens'], 2],
-  [['max_completion_tokens'], 3],
+  [['max_completion_tokens', 'response_format'], 2],
+  [['max_tokens'], 3],
+  [['max_completion_tokens'], 4],
 ])('a server that knows no more than %j is asked so that it understands', async (known, count) => {
   const before = server.asked.length;
   const { source } = await answered((response, asked) => {
@@ -175,6 +176,7 @@ test.each([
   expect(server.asked.length - before).toBe(count);
   const body = JSON.parse(server.asked.at(-1)?.body as string);
   expect(body.max_tokens ?? body.max_completion_tokens).toBe(2_000);
+  expect(Object.keys(body).sort()).toEqual([...BASE, ...known].sort());
 });
 
 test.each([301, 302, 307, 308])('a redirect (%i) is not followed', async (status) => {

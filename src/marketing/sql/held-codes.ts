@@ -21,7 +21,8 @@ type HolderRow = CodeRow &
 /**
  * The next recipients with a code that can be used or was. One statement, so that recipient and
  * code are of one moment: read one after the other, the code could have gone back to its pool in
- * between, and be free, or somebody else's.
+ * between, and be free, or somebody else's. A code whose owner has left the address that was given
+ * is not for whoever has that address now: it waits in its owner's wallet.
  */
 export async function readHolders({ db }: { db: Db }, of: PageOf): Promise<Holder[]> {
   const { programId, campaignId, after, limit } = of;
@@ -34,6 +35,9 @@ export async function readHolders({ db }: { db: Db }, of: PageOf): Promise<Holde
     WHERE r.program_id = ${programId}::uuid AND r.campaign_id = ${campaignId}::uuid
       AND (${after}::uuid IS NULL OR r.id > ${after}::uuid)
       AND c.status IN ('ALLOCATED', 'REDEEMED')
+      AND (r.email IS NULL OR c.member_id IS NULL OR EXISTS (
+        SELECT FROM members o WHERE o.program_id = c.program_id AND o.id = c.member_id
+          AND o.email = r.email AND o.email_verified))
     ORDER BY r.id LIMIT ${limit}::int`;
   return rows.map((row) => ({
     recipientId: row.recipientId,
