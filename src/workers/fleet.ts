@@ -1,9 +1,9 @@
 import { Logger, parseCronItems, run } from 'graphile-worker';
-import pg from 'pg';
 import type { Deps } from '../deps.ts';
 import { startDeliveries } from './deliveries.ts';
 import { type JobOf, jobs } from './jobs.ts';
 import { measuredJob } from './metrics.ts';
+import { QueuePool } from './queue-pool.ts';
 
 const CONCURRENCY = 4;
 const EVERY_MINUTE = '* * * * *';
@@ -15,11 +15,9 @@ const crontab = parseCronItems(
 
 /** Starts this process's share of the fleet; any number of processes may run one. */
 export async function startWorkers(deps: Deps): Promise<{ stop(): Promise<void> }> {
-  const pgPool = new pg.Pool({ connectionString: deps.config.databaseUrl, max: 4 });
-  // A connection that dies is replaced, whether it was idle or just being opened.
-  pgPool.on('error', () => {});
-  pgPool.on('connect', (client) => client.on('error', () => {}));
   const stopping = new AbortController();
+  const connectionString = deps.config.databaseUrl;
+  const pgPool = new QueuePool({ connectionString, max: 4 }, stopping.signal);
   const runner = await run({
     pgPool,
     concurrency: CONCURRENCY,

@@ -10,6 +10,8 @@ import { aPool, aProgram } from '../support/factories.ts';
 import { workProgram } from '../support/fleet.ts';
 import { slow } from '../support/poison.ts';
 import { end, launch, type Program } from '../support/process.ts';
+import { type Relay, relayTo } from '../support/relay.ts';
+import { sessions } from '../support/sessions.ts';
 import { today } from '../support/today.ts';
 import { luck, PATIENCE, rounds, torture } from '../support/torture.ts';
 import { unchanged } from '../support/unchanged.ts';
@@ -55,8 +57,8 @@ async function asIfUndisturbed(scene: Scene, expected: unknown[]) {
   });
 }
 
-function startWorker(name = 'worker'): Program {
-  const DATABASE_URL = `${deps.config.databaseUrl}?application_name=${name}`;
+function startWorker(name = 'worker', databaseUrl = deps.config.databaseUrl): Program {
+  const DATABASE_URL = `${databaseUrl}?application_name=${name}`;
   const env = { ...testKeys, DATABASE_URL, REDIS_URL: inject('redisUrl') };
   return launch('src/worker.ts', { env });
 }
@@ -126,24 +128,48 @@ async function sweeper(): Promise<string | undefined> {
   return row?.name;
 }
 
-test('one of two workers dies at work: the other goes on within a minute', PATIENCE, async () => {
-  for (let round = rounds(1, 3); round > 0; round--) {
-    const scene = await everythingDue(deps, { day: await today(), count: PAGE_AND_MORE });
-    await goLive(deps, scene);
-    const task = 'EXPIRE_POINTS';
-    const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
-    const workers = { left: startWorker('left'), right: startWorker('right') };
-    await until(sweeper);
-    const dead = (await sweeper()) as 'left' | 'right';
-    await end(workers[dead], 'SIGKILL');
-    const began = performance.now();
-    await restore();
-    if (!torture) await hurry(scene);
-    await until(() => isDone(scene), 90);
-    expect(performance.now() - began).toBeLessThan(60_000);
-    await end(workers[dead === 'left' ? 'right' : 'left'], 'SIGTERM');
-  }
-});
+/** The database is away while the worker has a job of the queue in hand, and for a second more. */
+async function outage(relay: Relay): Promise<void> {
+  const [session] = await sessions(deps.config.databaseUrl, 1);
+  if (!session) throw new Error('no session');
+  await session.begin();
+  await session.query('LOCK TABLE program_work');
+  await deps.db.$executeRaw`SELECT FROM graphile_worker.add_job('wake_programs')`;
+  await session.isWaitedFor();
+  relay.cut();
+  await session.close();
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await relay.mend();
+}
+
+test(
+  'one of two workers dies at work: the other goes on within a minute, though the database is away',
+  PATIENCE,
+  async () => {
+    const relay = await relayTo(deps.config.databaseUrl);
+    for (let round = rounds(1, 3); round > 0; round--) {
+      const scene = await everythingDue(deps, { day: await today(), count: PAGE_AND_MORE });
+      await goLive(deps, scene);
+      const task = 'EXPIRE_POINTS';
+      const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
+      const workers = {
+        left: startWorker('left', relay.url),
+        right: startWorker('right', relay.url),
+      };
+      await until(sweeper);
+      const dead = (await sweeper()) as 'left' | 'right';
+      const other = dead === 'left' ? 'right' : 'left';
+      await end(workers[dead], 'SIGKILL');
+      const began = performance.now();
+      await restore();
+      await outage(relay);
+      if (!torture) await hurry(scene);
+      await until(() => isDone(scene), 90);
+      expect(performance.now() - began).toBeLessThan(60_000);
+      expect(await end(workers[other], 'SIGTERM')).toBe(0);
+    }
+  },
+);
 
 /** Whether a worker is storing codes that it has minted. */
 async function minting(): Promise<boolean> {
