@@ -104,6 +104,27 @@ test('a code that was revoked is left out, and one that two recipients share is 
   expect(await deps.db.codeReveal.count({ where: { codeId: held[0] as string } })).toBe(1);
 });
 
+test('an address that the owner of its code has left is left out, and its code is not revealed', async () => {
+  const pool = await mailing.pool(2);
+  const email = address();
+  const { id } = await mailing.create(pool.id, [{ email }, { email: address() }]);
+  await mailing.issue(id);
+  const [left, other] = await mailing.recipients(id);
+  const ann = await mailing.member({ email, emailVerified: true });
+  const move = (to: string) =>
+    upsertMember(deps, {
+      programId,
+      input: { externalId: ann.externalId, email: to, emailVerified: true },
+    });
+  await move(address());
+  await mailing.member({ email, emailVerified: true });
+  expect((await mailing.code(left?.codeId as string)).memberId).toBe(ann.id);
+  expect(await codesOf(id)).toMatchObject([{ recipient_id: other?.id }]);
+  expect(await deps.db.codeReveal.count({ where: { codeId: left?.codeId as string } })).toBe(0);
+  await move(email);
+  expect(await codesOf(id)).toMatchObject([{ recipient_id: left?.id, email }, {}]);
+});
+
 test('only a secret key with CODES_REVEAL reads it; whoever else asks changes nothing', async () => {
   const pool = await mailing.pool(2);
   const { id } = await mailing.create(pool.id, [{ email: address() }]);
