@@ -21,7 +21,7 @@ export const FAILURES = {
 export type Failure = keyof typeof FAILURES;
 
 export type Heard = { content: string } | { failure: Failure };
-type Attempt = Heard & { again?: 'same' | 'plainer' };
+type Attempt = Heard & { again?: 'same' | 'otherwise' };
 type Asked = { messages: Message[]; signal: AbortSignal };
 type Posted = { body: string; signal: AbortSignal };
 
@@ -29,15 +29,16 @@ const reply = z.object({
   choices: z.tuple([z.object({ message: z.object({ content: z.string() }) })], z.unknown()),
 });
 
-/** The plainer ones for servers that know no structured output, or only one name of the limit. */
+/** For servers that know only one name of the limit; the plainer ones know no structured output. */
 const FORMS = [
   { max_tokens: MAX_TOKENS, response_format: answerFormat },
+  { max_completion_tokens: MAX_TOKENS, response_format: answerFormat },
   { max_tokens: MAX_TOKENS },
   { max_completion_tokens: MAX_TOKENS },
 ];
 
 /**
- * Asks until there is an answer: in a plainer form where one was not understood, and in the same
+ * Asks until there is an answer: in another form where one was not understood, and in the same
  * where that may help, at most three times and not beyond the signal. Never throws: what goes wrong
  * is a failure, of which neither the key nor the prompt is a part.
  */
@@ -46,7 +47,7 @@ export async function askModel(model: AdvisorModel, { messages, signal }: Asked)
   for (;;) {
     const body = JSON.stringify({ model: model.model, messages, ...FORMS[form] });
     const heard = await attemptOnce(model, { body, signal });
-    if (heard.again === 'plainer' && form + 1 < FORMS.length) form++;
+    if (heard.again === 'otherwise' && form + 1 < FORMS.length) form++;
     else if (heard.again === 'same' && ++stumbled < ATTEMPTS)
       await sleep(PAUSE_MS * stumbled, undefined, { signal }).catch(() => {});
     else return heard;
@@ -85,7 +86,7 @@ async function post(model: AdvisorModel, { body, signal }: Posted): Promise<Atte
 
 /** Too many requests and the server's own trouble may pass; a form it does not know will not. */
 function againAfter(status: number): Pick<Attempt, 'again'> {
-  if (status === 400 || status === 422) return { again: 'plainer' };
+  if (status === 400 || status === 422) return { again: 'otherwise' };
   return status === 408 || status === 429 || status >= 500 ? { again: 'same' } : {};
 }
 
