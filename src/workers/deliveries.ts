@@ -66,12 +66,15 @@ type Rest = { programId: ProgramId; until: Date; attempts: number };
 /** One minute, two, four, eight: for what an operator puts right, and not the endpoint. */
 const FIRST_REST_MS = 60_000;
 const MOST_DOUBLINGS = 3;
+/** How often a program's success looks for a failure that another process has left open. */
+const LOOK_FOR_FAILURES_MS = 60_000;
 
 class Telling {
   readonly #deps: Deps;
   readonly #signal: AbortSignal;
   readonly #running = new Map<WebhookId, { programId: ProgramId; ended: Promise<void> }>();
   readonly #resting = new Map<WebhookId, Rest>();
+  readonly #lookedForFailures = new Map<ProgramId, number>();
 
   constructor(deps: Deps, signal: AbortSignal) {
     this.#deps = deps;
@@ -101,8 +104,9 @@ class Telling {
 
   async #tell(webhook: WebhookRef): Promise<void> {
     try {
-      await deliverWebhook(this.#deps, { ...webhook, signal: this.#signal });
-      await this.#succeeded(webhook);
+      const { scanned } = await deliverWebhook(this.#deps, { ...webhook, signal: this.#signal });
+      // Nothing was tried: another process is at it, or was quicker.
+      if (scanned > 0) await this.#succeeded(webhook);
     } catch (error) {
       await this.#failed(webhook, error).catch((failure: unknown) =>
         this.#deps.log.error({ err: failure, ...webhook }, 'a failure was not recorded'),
@@ -128,11 +132,18 @@ class Telling {
     this.#resting.set(webhookId, { programId, until, attempts });
   }
 
-  /** What is recorded is the program's: closed when its last endpoint that rested is told again. */
+  /**
+   * What is recorded is the program's: closed when its last endpoint that rested here is told again,
+   * and soon after a success also when whoever recorded it is gone.
+   */
   async #succeeded({ programId, webhookId }: WebhookRef): Promise<void> {
-    if (!this.#resting.delete(webhookId)) return;
-    const others = [...this.#resting.values()].some((rest) => rest.programId === programId);
-    if (!others) await resolveFailures(this.#deps, { programId, task: TASK });
+    const rested = this.#resting.delete(webhookId);
+    if ([...this.#resting.values()].some((rest) => rest.programId === programId)) return;
+    const now = this.#deps.clock.now().getTime();
+    const looked = this.#lookedForFailures.get(programId) ?? Number.NEGATIVE_INFINITY;
+    if (!rested && now - looked < LOOK_FOR_FAILURES_MS) return;
+    await resolveFailures(this.#deps, { programId, task: TASK });
+    this.#lookedForFailures.set(programId, now);
   }
 }
 
