@@ -15,7 +15,8 @@ export async function readWebhookInput(
 ): Promise<WebhookSettings> {
   const url = readUrl(parse(urlText, input.url, 'input.url'));
   const types = [...(readTypes(input.types, 'input.types') ?? [])];
-  await checkReachable(url, reach);
+  // To be switched off no address is needed: not one that has become private, nor one at all.
+  if (input.enabled) await checkReachable(url, reach);
   return { url: url.href, types, enabled: input.enabled };
 }
 

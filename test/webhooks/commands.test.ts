@@ -100,7 +100,11 @@ test('a private address is bad input, unless the operator allows it', async () =
         'input.url: expected a host with public addresses only',
       );
     }
-  expect((await create({ url: 'http://127.0.0.1:1/' })).webhook.enabled).toBe(true);
+  const moved = await create({ url: 'http://127.0.0.1:1/' });
+  expect(moved.webhook.enabled).toBe(true);
+  const off = { id: moved.webhook.id, input: { url: moved.webhook.url, enabled: false } };
+  const { updateWebhook } = await strict.data(secretKey, UPDATE, off);
+  expect(updateWebhook.enabled).toBe(false);
 });
 
 test('the twenty-first is a conflict', async () => {
