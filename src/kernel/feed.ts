@@ -35,6 +35,13 @@ export function readCursor(text: string): Cursor | undefined {
   return cursor.xid <= MAX_NUMBER && cursor.id <= MAX_NUMBER ? cursor : undefined;
 }
 
+/**
+ * Where a page begins: at the beginning where nothing was named. An empty text names nothing, and
+ * is refused: of a replay it would be everything again, for want of a variable.
+ */
+export const readAfter = (after: string | null | undefined): Cursor | undefined =>
+  after == null ? START : readCursor(after);
+
 const number36 = (text: string): bigint =>
   [...text].reduce((sum, digit) => sum * 36n + BigInt(Number.parseInt(digit, 36)), 0n);
 
@@ -108,7 +115,7 @@ export async function listEvents(deps: Reader, args: EventsOf): Promise<Connecti
   if (!Number.isInteger(first) || first < 1 || first > MAX_PAGE)
     throw badInput('first', `a number from 1 to ${MAX_PAGE}`);
   const types = readTypes(args.types);
-  const after = args.after ? readCursor(args.after) : START;
+  const after = readAfter(args.after);
   if (!after) throw badInput('after', 'the id of an event, or an endCursor of an earlier page');
   const limit = types ? SCANNED_AT_ONCE : first + 1;
   const rows = await readFeed(deps, { programId, memberId, after, limit });

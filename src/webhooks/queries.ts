@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts';
 import { badInput, notFound } from '../kernel/errors.ts';
-import { cursorText, readCursor, START, type StoredEvent } from '../kernel/feed.ts';
+import { cursorText, readAfter, type StoredEvent } from '../kernel/feed.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { type Connection, type PageArgs, readPage } from '../kernel/page.ts';
 import type { Webhook, WebhookRef } from './types.ts';
@@ -25,7 +25,7 @@ export async function listDeadLetters(
   { programId, webhookId, ...args }: WebhookRef & PageArgs,
 ): Promise<Connection<StoredEvent>> {
   const { take } = readPage({ first: args.first });
-  const after = args.after ? readCursor(args.after) : START;
+  const after = readAfter(args.after);
   if (!after) throw badInput('after', 'an endCursor of an earlier page');
   const rows = await deps.db.$queryRaw<StoredEvent[]>`
     SELECT e.program_id::text AS "programId", e.xid, e.id, e.type,
