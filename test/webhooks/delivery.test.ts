@@ -1,5 +1,6 @@
 /** Endpoints of every kind: each is told of everything, at least once, each member in order. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { readCursor } from '../../src/kernel/feed.ts';
 import {
   eraseOldSecrets,
   replayWebhook,
@@ -167,6 +168,8 @@ test('an event that alone is refused: its member waits behind it, the others do 
   await expectTold(shop, endpoint);
 });
 
+const eventIdOf = (cursor: string) => readCursor(cursor)?.id ?? 0n;
+
 describe('after three days', () => {
   const days = async (shop: Telling, count: number) => {
     for (let hour = 0; hour < count * 24; hour += 3) {
@@ -222,15 +225,17 @@ describe('after three days', () => {
       webhookId,
       input: { url: back.url, types: null, enabled: true },
     });
-    const dead = (await shop.deliveries()).filter(({ isDead }) => isDead).length;
-    await shop.deliverUntil(async () => (await shop.deliveries()).length === dead);
-    await shop.deliverUntil(() => back.taken().length >= 12 - dead);
-    for (const memberId of shop.members) {
-      const told = firstOfEach(back).get(memberId) ?? [];
-      const all = await shop.events(memberId);
-      expect(told).toEqual(all.filter((id) => told.includes(id)));
-    }
+    const dead = new Set((await shop.deliveries()).flatMap((one) => (one.isDead ? [one.id] : [])));
+    expect(dead.size).toBeLessThanOrEqual(3); // of each member the first, whose three days are over
+    await shop.deliverUntil(() => back.taken().length >= 12 - dead.size);
+    for (const memberId of shop.members)
+      expect(firstOfEach(back).get(memberId)).toEqual(
+        (await shop.events(memberId)).filter((text) => !dead.has(eventIdOf(text))),
+      );
     expect(await shop.row()).toMatchObject({ enabled: true, failures: 0, failingSince: null });
+    await replayWebhook(deps, { programId, webhookId, after: '0-0' });
+    await shop.deliverUntil(hasAll(shop, back));
+    expect(await shop.deliveries()).toEqual([]);
   });
 });
 
