@@ -57,9 +57,9 @@ class CodesMissing extends Error {
  *
  * Locks: with replacements POOL shared; the revocation's row, then code rows in the order of their
  * ids, and those of recipients and campaigns.
- * Refusals: none; BAD_USER_INPUT names the field; NOT_FOUND; CONFLICT for a key used otherwise, to
- * replace codes of a pool that issues none, and where it has too few; SERVICE_UNAVAILABLE: what was
- * done stays.
+ * Refusals: none; BAD_USER_INPUT names the field; NOT_FOUND; CONFLICT for a key used otherwise, for
+ * a campaign that is ISSUING, to replace codes of a pool that issues none, and where it has too
+ * few; SERVICE_UNAVAILABLE: what was done stays.
  * A retry with the same idempotencyKey goes on where the first call was cut short, and returns what
  * the whole of it did.
  * Events: code.revoked, code.replaced, code.recycled.
@@ -84,7 +84,7 @@ async function begin(deps: Deps, args: RevokeCodes): Promise<string> {
   return inTransaction(deps, async (tx) => {
     await requireTarget(tx, args);
     const id = newId<RevocationId>(deps);
-    return once(tx, {
+    const begun = await once(tx, {
       programId,
       operation: 'revokeCodes',
       key,
@@ -98,7 +98,19 @@ async function begin(deps: Deps, args: RevokeCodes): Promise<string> {
             ${campaignId}::uuid, ${reason}, ${replace}, program_now(${programId}::uuid))`;
       },
     });
+    await refuseWhileIssuing(tx, { programId, id: begun });
+    return begun;
   });
+}
+
+/** What is left to take back of such a campaign would be issued anew a moment later. */
+async function refuseWhileIssuing(tx: Tx, { programId, id }: { programId: ProgramId; id: string }) {
+  const where = { programId, id, finishedAt: null, campaign: { status: 'ISSUING' } } as const;
+  if (await tx.revocation.findFirst({ where }))
+    throw conflict(
+      'input.campaignId: its codes are being issued: pause its pool, or wait, until it is ' +
+        'through, and ask again',
+    );
 }
 
 async function requireTarget(tx: Tx, { programId, poolId, batchId, campaignId }: RevokeCodes) {

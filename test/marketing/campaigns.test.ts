@@ -205,10 +205,19 @@ test('codes that a revocation takes back unseen are issued anew', async () => {
   await mailing.issue(id);
   const campaignId = id as CampaignId;
   const of = { programId, campaignId, reason: 'the wrong list', replace: false };
-  const done = await revokeCodes(deps, { ...of, idempotencyKey: unique('key') });
+  const first = { ...of, idempotencyKey: unique('key') };
+  const done = await revokeCodes(deps, first);
   expect(done).toMatchObject({ recycled: 2, revoked: 0 });
   expect(await mailing.campaign(id)).toMatchObject({ status: 'DRAFT', issued: 0 });
-  expect(await mailing.issue(id)).toMatchObject({ status: 'ISSUED', issued: 2 });
+  await mailing.begin(id);
+  // What is through is answered again; what it began now would undo itself.
+  expect(await unchanged(deps.db, () => revokeCodes(deps, first))).toEqual(done);
+  const second = { ...of, idempotencyKey: unique('key') };
+  const error = await mistake(deps.db, () => revokeCodes(deps, second));
+  expect(error).toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('pause') });
+  await mailing.run(id);
+  expect(await mailing.campaign(id)).toMatchObject({ status: 'ISSUED', issued: 2 });
+  expect(await revokeCodes(deps, second)).toEqual(done);
 });
 
 test('whose code was recycled after the list was read has none, whoever holds that code now', async () => {
