@@ -45,6 +45,13 @@ const GIVEN: [string, Record<string, unknown>][] = [
   ['10–80 % off', {}],
   ['90 Prozent sparen', {}],
   ['Ninety PER CENT off', {}],
+  ['90 percents off', {}],
+  ['50 Prozente sparen', {}],
+  ['90 percentage off', {}],
+  ['Half price', {}],
+  ['Half a price', { discountKind: 'GIFT', discountValue: 0 }],
+  ['Everything free', {}],
+  ['Double points', { discountValue: 3_000 }],
   ['٩٠ % off', {}],
   ['90٪ off', {}],
   ['９０％ off', {}],
@@ -92,11 +99,27 @@ test.each([
   ['$5.00 off orders from $30', { discountKind: 'AMOUNT', discountValue: 500, maxDiscount: null }],
   ['A gift from 30 € on', { discountKind: 'GIFT', discountValue: 0, maxDiscount: null }],
   ['A percentage off for 3 orders', {}],
+  ['A free gift, gratis', { discountKind: 'GIFT', discountValue: 0, maxDiscount: null }],
 ])('%j is what %j gives: the words stay', async (title, draft) => {
   const said = suggestion({ ...draft, name: title }, { title, rationale: title });
   const { reason, suggestions } = await answered(says({ suggestions: [said] }));
   expect(reason).toBeNull();
   expect(suggestions[0]).toMatchObject({ title, rationale: title, draft: { name: title } });
+});
+
+test('half is kept by half, and free by a gift or all of it', () => {
+  const isMore = (text: string, discountValue: number) =>
+    saysMore(text, {
+      draft: { ...DRAFT, discountKind: 'PERCENT', discountValue, endsAt: new Date(0) },
+      money: { currency: 'EUR', minorDigits: 2 },
+    });
+  const kept = [
+    ['Half off', 4_999],
+    ['Half off', 5_000],
+    ['Free', 9_999],
+    ['Free', 10_000],
+  ] as const;
+  expect(kept.map(([text, rate]) => isMore(text, rate))).toEqual([true, false, true, false]);
 });
 
 test('a code of a currency is money in capitals, and a word in small letters', () => {

@@ -8,7 +8,17 @@ export type Money = { currency: string; minorDigits: number };
 
 // Whatever stands between two digits is a part of it: what looks like one number is read as one.
 const NUMBER = '\\p{Nd}(?:[\\p{Nd}.,’\\s–—-]*\\p{Nd})?';
-const PERCENT = '(?:%|(?:per ?cento?|pro[cz]ent|pour ?cent|por ?cento|por ?ciento|pct)(?!\\p{L}))';
+const PERCENT_WORDS = [
+  'per ?cent(?:o|s)?',
+  // One that is not named: a percentage off.
+  '(?<!(?<!\\p{L})a\\s)per ?centages?',
+  'pro[cz]ent(?:en?)?',
+  'pour ?cent',
+  'por ?cento',
+  'por ?ciento',
+  'pct',
+];
+const PERCENT = `(?:%|(?:${PERCENT_WORDS.join('|')})(?!\\p{L}))`;
 const UNITS = 'euros?|cents?|dollars?|bucks?|pounds?|quid|francs?|franken|yen|rupees?';
 
 const RATES = new RegExp(`(${NUMBER})?\\s*${PERCENT}\\s*(${NUMBER})?`, 'giu');
@@ -53,6 +63,16 @@ function stated(text: string, pattern: RegExp): Stated[] {
   });
 }
 
+const words = (list: string) => new RegExp(`(?<!\\p{L})(?:${list})(?!\\p{L})`, 'iu');
+
+const FREE = 100; // as a gift is too
+/** Rates that have a name; nothing in a draft keeps the last. */
+const NAMED = [
+  { name: words('half|halves|halved'), rate: 50 },
+  { name: words('free|gratis'), rate: FREE },
+  { name: words('doubles?|doubled|twice|triples?|tripled'), rate: Number.POSITIVE_INFINITY },
+];
+
 /** What an order has to come to, and not what is taken off it. */
 const SMALLEST_ORDER = /(?<!\p{L})(?:from|over|above|beyond|least|minimum|spend|spending|ab)\s*$/iu;
 
@@ -68,7 +88,10 @@ export function saysMore(text: string, { draft, money }: { draft: Draft; money: 
     const minor = Math.round(number * 10 ** money.minorDigits);
     return minor > mostAmount && !(minor === minOrderAmount && SMALLEST_ORDER.test(before));
   };
+  const isNotKept = ({ name, rate }: (typeof NAMED)[number]) =>
+    name.test(text) && rate > mostRate && !(kind === 'GIFT' && rate === FREE);
   return (
+    NAMED.some(isNotKept) ||
     stated(text, RATES).some(({ number }) => number > mostRate) ||
     stated(text, amountsIn(money)).some(isTooMuch)
   );
