@@ -65,10 +65,10 @@ class CodesMissing extends Error {
  * Events: code.revoked, code.replaced, code.recycled.
  */
 export async function revokeCodes(deps: Deps, args: RevokeCodes): Promise<RevokedCodes> {
-  const { programId } = args;
+  const { programId, poolId } = args;
   const revocationId = await begin(deps, args);
   for (;;) {
-    const page = await nextPage(deps, { programId, revocationId });
+    const page = await nextPage(deps, { programId, revocationId, poolId });
     const { finished, ...done } = page;
     if (finished) return done;
   }
@@ -122,7 +122,10 @@ async function requireTarget(tx: Tx, { programId, poolId, batchId, campaignId }:
     throw notFound('input.campaignId', 'campaign');
 }
 
-type PageOf = { programId: ProgramId; revocationId: string };
+type PageOf = { programId: ProgramId; revocationId: string; poolId: PoolId | undefined };
+
+/** The id that was sent is not told again. */
+const named = (of: PageOf, poolId: PoolId) => (of.poolId ? 'the pool' : `pool ${poolId}`);
 
 /** A pool that tops itself up makes what is missing, or another process makes it at this moment. */
 async function nextPage(deps: Deps, of: PageOf): Promise<Page> {
@@ -134,7 +137,7 @@ async function nextPage(deps: Deps, of: PageOf): Promise<Page> {
     } catch (error) {
       if (!(error instanceof CodesMissing)) throw error;
       const { poolId, missing } = error;
-      if (poolId === full) throw needed(poolId, missing);
+      if (poolId === full) throw needed(named(of, poolId), missing);
       const pool = { programId: of.programId, poolId };
       if ((await topUpPool(deps, { ...pool, wanted: true })) > 0) continue;
       if (await mayTopUp(deps, pool)) {
@@ -146,15 +149,16 @@ async function nextPage(deps: Deps, of: PageOf): Promise<Page> {
   }
 }
 
-const needed = (poolId: PoolId, missing: number) =>
+const needed = (pool: string, missing: number) =>
   conflict(
-    `input.replace: pool ${poolId} needs ${missing} more free codes to go on: ` +
+    `input.replace: ${pool} needs ${missing} more free codes to go on: ` +
       'add them, and ask again with the same idempotencyKey',
   );
 
 type Row = Page & { stoppedBy: PoolId | null; missing: number | null };
 
-async function revokePage(tx: Tx, { programId, revocationId }: PageOf): Promise<Page> {
+async function revokePage(tx: Tx, of: PageOf): Promise<Page> {
+  const { programId, revocationId } = of;
   const [row] = await tx.$queryRaw<Row[]>`
     SELECT (job).revoked, (job).recycled, (job).replaced, (job).finished_at IS NOT NULL AS finished,
       stopped_by::text AS "stoppedBy", missing
@@ -164,7 +168,7 @@ async function revokePage(tx: Tx, { programId, revocationId }: PageOf): Promise<
   if (stoppedBy && missing) throw new CodesMissing({ poolId: stoppedBy, missing });
   if (stoppedBy)
     throw conflict(
-      `input.replace: pool ${stoppedBy} issues no fresh codes: only one that is ACTIVE and ` +
+      `input.replace: ${named(of, stoppedBy)} issues no fresh codes: only one that is ACTIVE and ` +
         'within its dates does: resume it, or revoke without replace',
     );
   return page;

@@ -96,7 +96,7 @@ test('a batch is replaced by other batches alone: nothing of it is given, or fre
   const poolId = pool.id as PoolId;
   const { batchId } = seen.code;
   const asked = { batchId: batchId as BatchId, replace: true, idempotencyKey: unique('key') };
-  await expect(revoke(asked)).rejects.toThrow('needs 2 more free codes');
+  await expect(revoke(asked)).rejects.toThrow(`pool ${poolId} needs 2 more free codes`);
   await pausePool(deps, { programId, poolId });
   const { id: other } = await generateCodes(deps, { programId, poolId, count: 2 });
   await resumePool(deps, { programId, poolId });
@@ -207,7 +207,7 @@ test('with too few free codes nothing is done, and the same key goes on once the
   const members = [await shop.member(), await shop.member()];
   for (const { id } of members) await shop.claimed(pool.id, { memberId: id });
   const asked = { replace: true, idempotencyKey: unique('key') };
-  await expect(ofPool(pool.id, asked)).rejects.toThrow(`pool ${pool.id} needs 1 more free code`);
+  await expect(ofPool(pool.id, asked)).rejects.toThrow('the pool needs 1 more free code');
   // But for the revocation itself, which the first call has begun.
   const error = await mistake(deps.db, () => ofPool(pool.id, asked));
   expect(error.code).toBe('CONFLICT');
@@ -306,14 +306,15 @@ test('outside its dates a pool issues nothing, to nobody in place of a code eith
   const { pool, campaignId, seen } = await aMixedPool({ endsAt: after(1_000) });
   await shop.clockAt(1_000);
   const early = await shop.pool(1, { startsAt: after(2_000) });
-  const refused = async (id: string, of: Asked) => {
-    const message = expect.stringContaining(`pool ${id} issues no fresh codes`);
+  // The id that was sent is not told again.
+  const refused = async (named: string, of: Asked) => {
+    const message = expect.stringContaining(`${named} issues no fresh codes`);
     const error = { code: 'CONFLICT', message };
     await expect(revoke({ ...of, replace: true })).rejects.toMatchObject(error);
   };
-  await refused(pool.id, { poolId: pool.id as PoolId });
-  await refused(pool.id, { campaignId: campaignId as CampaignId });
-  await refused(early.id, { poolId: early.id as PoolId });
+  await refused('the pool', { poolId: pool.id as PoolId });
+  await refused(`pool ${pool.id}`, { campaignId: campaignId as CampaignId });
+  await refused('the pool', { poolId: early.id as PoolId });
   expect(await statusOf(seen.code.id)).toBe('ALLOCATED');
   expect(await ofPool(pool.id)).toMatchObject({ revoked: 4, replaced: 0 });
   await sound();
