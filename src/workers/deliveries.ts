@@ -133,8 +133,8 @@ class Telling {
   }
 
   /**
-   * What is recorded is the program's: closed when its last endpoint that rested here is told again,
-   * and soon after a success also when whoever recorded it is gone.
+   * What is recorded is the program's: closed when its last endpoint that rested here is told
+   * again, and soon after a success also when whoever recorded it is gone.
    */
   async #succeeded({ programId, webhookId }: WebhookRef): Promise<void> {
     const rested = this.#resting.delete(webhookId);
