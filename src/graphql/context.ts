@@ -15,7 +15,7 @@ export type Context = {
   isGone(): boolean;
   loaders: Loaders;
   live: LiveFeeds;
-  /** Whom it was about, as far as the input named them: for the log. */
+  /** Whom it was about, as far as the input or the answer named them: for the log. */
   members: Set<string>;
 };
 

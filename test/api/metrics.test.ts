@@ -125,6 +125,39 @@ test('a line of the log says who asked and whom it was about, by ids alone', asy
   expect(text).not.toMatch(/zebra|flash_sk/);
 });
 
+test('a line of the log has the member whom only the answer names', async () => {
+  const lines: { members?: string[] }[] = [];
+  const log = openLog('info', { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const own = await startApi({ ...deps, log });
+  const { programId, secretKey } = await aProgram(deps);
+  const externalId = unique('known');
+  const { id } = await aMember(deps, { programId, externalId });
+  const pool = await aPool(deps, { programId, codes: 1 });
+  const claim = { programId, poolId: pool.id, memberId: id, actor: 'key:log' } as const;
+  const claimed = await claimCode(deps, claim);
+  if (!claimed.ok) throw new Error(claimed.reason);
+  const ask = (document: string) => own.data(secretKey, document);
+  const order = `code: "${claimed.plaintext}", orderId: "o-1"`;
+  await ask(`mutation { upsertMember(input: { externalId: "${externalId}" }) { id } }`);
+  await ask(`{ member(externalId: "${externalId}") { id } }`);
+  await ask(`{ events(memberId: "${id}") { nodes { id } } }`);
+  await ask(`mutation { createMemberToken(memberId: "${id}") }`);
+  await ask(`mutation { reserveCode(input: { ${order} }) { __typename } }`);
+  const { redeemCode } = await ask(`mutation { redeemCode(input: { ${order}, orderAmount: 10 }) {
+    ... on RedeemCodeSuccess { redemption { id } } } }`);
+  await ask(`mutation { voidRedemption(id: "${redeemCode.redemption.id}", reason: "no") { id } }`);
+  const bought = 'source: SHOPIFY, orderId: "o-1", amount: 1000';
+  await ask(`mutation { awardPoints(input: { memberId: "${id}", ${bought} }) { __typename } }`);
+  const { spendPoints } = await ask(`mutation {
+    spendPoints(input: { memberId: "${id}", points: 1, idempotencyKey: "s" }) {
+      ... on SpendPointsSuccess { spend { id } } } }`);
+  const spent = `spendId: "${spendPoints.spend.id}", points: 1, idempotencyKey: "r"`;
+  await ask(`mutation { refundSpend(input: { ${spent} }) { id } }`);
+  await ask(`mutation { reverseAward(input: { ${bought}, refundId: "r" }) { pending } }`);
+  await until(() => lines.length >= 11);
+  expect(lines.map(({ members }) => members)).toEqual(Array(11).fill([id]));
+});
+
 test('docs/metrics.md lists every number there is', async () => {
   const { programId } = await aProgram(deps);
   const pool = await aPool(deps, { programId, codes: 1 });

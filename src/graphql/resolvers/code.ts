@@ -18,7 +18,7 @@ import type { BatchId, CampaignId, CodeId, PoolId, RedemptionId } from '../../ke
 import { parse, text } from '../../kernel/input.ts';
 import type { Context } from '../context.ts';
 import { actorOf, ownProgram } from '../loaders.ts';
-import { askerOf, guestNamed, idOf, memberNamed, recipientNamed } from './input.ts';
+import { askerOf, guestNamed, idOf, memberNamed, noteMember, recipientNamed } from './input.ts';
 import { holder } from './member.ts';
 import { poolOf } from './pool.ts';
 import { refusal } from './refusal.ts';
@@ -50,17 +50,17 @@ export const codeResolvers = {
         claimKey: input.claimKey,
         actor: actorOf(context.caller),
       });
-      return claimed.ok
-        ? { __typename: 'ClaimCodeSuccess', ...claimed }
-        : refusal(context, claimed);
+      if (!claimed.ok) return refusal(context, claimed);
+      noteMember(context, claimed.code.memberId);
+      return { __typename: 'ClaimCodeSuccess', ...claimed };
     },
     reserveCode: async (_, { input: { memberId, ...input } }, context) => {
       const asker = askerOf(context, { id: memberId, field: 'input.memberId' });
       const programId = ownProgram(context.caller);
       const reserved = await reserveCode(context.deps, { programId, ...input, asker });
-      return reserved.ok
-        ? { __typename: 'ReserveCodeSuccess', ...reserved }
-        : refusal(context, reserved);
+      if (!reserved.ok) return refusal(context, reserved);
+      noteMember(context, reserved.code.memberId);
+      return { __typename: 'ReserveCodeSuccess', ...reserved };
     },
     releaseCode: (_, args, context) => {
       const asker = askerOf(context, { id: undefined, field: 'memberId' });
@@ -70,16 +70,19 @@ export const codeResolvers = {
       const asker = askerOf(context, { id: memberId, field: 'input.memberId' });
       const programId = ownProgram(context.caller);
       const redeemed = await redeemCode(context.deps, { programId, ...input, asker });
-      return redeemed.ok
-        ? { __typename: 'RedeemCodeSuccess', ...redeemed }
-        : refusal(context, redeemed);
+      if (!redeemed.ok) return refusal(context, redeemed);
+      noteMember(context, redeemed.code.memberId);
+      return { __typename: 'RedeemCodeSuccess', ...redeemed };
     },
-    voidRedemption: (_, { id, reason }, { deps, caller }) =>
-      voidRedemption(deps, {
-        programId: ownProgram(caller),
+    voidRedemption: async (_, { id, reason }, context) => {
+      const redemption = await voidRedemption(context.deps, {
+        programId: ownProgram(context.caller),
         redemptionId: idOf<RedemptionId>(id, { field: 'id', what: 'redemption' }),
         reason,
-      }),
+      });
+      noteMember(context, (await codeOf(context, redemption.codeId)).memberId);
+      return redemption;
+    },
     revokeCode: (_, { id, reason }, { deps, caller }) =>
       revokeCode(deps, {
         programId: ownProgram(caller),

@@ -10,6 +10,11 @@ export function idOf<T extends string>(text: string, of: { field: string; what: 
   return id;
 }
 
+/** Notes whom a request turns out to be about, where its answer tells: for the log. */
+export function noteMember({ members }: Context, memberId: string | null | undefined): void {
+  if (memberId != null) members.add(memberId);
+}
+
 type Named = { id: string | null | undefined; field: string };
 
 /**
@@ -17,7 +22,7 @@ type Named = { id: string | null | undefined; field: string };
  * one, and every other id is FORBIDDEN, whether there is such a member or not.
  */
 export function memberNamed(context: Context, { id, field }: Named): MemberId | undefined {
-  const { caller, members } = context;
+  const { caller } = context;
   if (caller.kind === 'member') {
     if (id != null && parseId(id) !== caller.memberId)
       throw new Mistake('FORBIDDEN', `${field}: a member token acts for its own member`, field);
@@ -25,7 +30,7 @@ export function memberNamed(context: Context, { id, field }: Named): MemberId | 
   }
   if (id == null) return undefined;
   const memberId = idOf<MemberId>(id, { field, what: 'member' });
-  members.add(memberId);
+  noteMember(context, memberId);
   return memberId;
 }
 

@@ -7,14 +7,18 @@ import { listEntries, listLots } from '../../loyalty/index.ts';
 import { findMember, listMembers, upsertMember } from '../../members/index.ts';
 import type { Context } from '../context.ts';
 import { ownProgram } from '../loaders.ts';
+import { noteMember } from './input.ts';
 
 const anyText = text(254).nullish();
 
 export const memberResolvers = {
   Query: {
-    member: (_, args, { deps, caller }) => {
+    member: async (_, args, context) => {
       const externalId = parse(anyText, args.externalId, 'externalId');
-      return findMember(deps, { ...args, externalId, programId: ownProgram(caller) });
+      const of = { ...args, externalId, programId: ownProgram(context.caller) };
+      const member = await findMember(context.deps, of);
+      noteMember(context, member?.id);
+      return member;
     },
     members: (_, { search, first, after }, { deps, caller }) =>
       listMembers(deps, {
@@ -27,8 +31,12 @@ export const memberResolvers = {
       caller.kind === 'member' ? loaders.member().load(caller.memberId) : null,
   },
   Mutation: {
-    upsertMember: (_, { input }, { deps, caller }) =>
-      upsertMember(deps, { programId: ownProgram(caller), input }),
+    upsertMember: async (_, { input }, context) => {
+      const programId = ownProgram(context.caller);
+      const member = await upsertMember(context.deps, { programId, input });
+      noteMember(context, member.id);
+      return member;
+    },
   },
   Member: {
     birthday: (member) => member.birthday?.toISOString().slice(0, 10) ?? null,

@@ -13,7 +13,7 @@ import {
 import { reconcile } from '../../workers/index.ts';
 import type { Context } from '../context.ts';
 import { ownProgram } from '../loaders.ts';
-import { idOf, memberNamed } from './input.ts';
+import { idOf, memberNamed, noteMember } from './input.ts';
 import { holder } from './member.ts';
 import { refusal } from './refusal.ts';
 
@@ -89,17 +89,21 @@ export const pointsResolvers = {
       if (!spent.ok) return refusal(context, spent);
       return { __typename: 'SpendPointsSuccess', ...spent };
     },
-    refundSpend: (_, { input }, { deps, caller }) =>
-      refundSpend(deps, {
+    refundSpend: async (_, { input }, context) => {
+      const spend = await refundSpend(context.deps, {
         ...input,
-        programId: ownProgram(caller),
+        programId: ownProgram(context.caller),
         spendId: idOf<SpendId>(input.spendId, { field: 'input.spendId', what: 'spend' }),
-      }),
+      });
+      noteMember(context, spend.memberId);
+      return spend;
+    },
     reverseAward: async (_, { input }, context) => {
       const done = await reverseAward(context.deps, {
         ...input,
         programId: ownProgram(context.caller),
       });
+      noteMember(context, done.memberId);
       return {
         reversed: Number(done.reversed),
         debt: Number(done.debt),

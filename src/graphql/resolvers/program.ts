@@ -1,5 +1,5 @@
 import type { Resolvers } from '../../generated/graphql.ts';
-import type { ProgramId } from '../../kernel/ids.ts';
+import type { MemberId, ProgramId } from '../../kernel/ids.ts';
 import {
   createMemberToken,
   createProgram,
@@ -16,6 +16,7 @@ import {
 } from '../../programs/index.ts';
 import { advanceClock } from '../../workers/index.ts';
 import { ownProgram } from '../loaders.ts';
+import { memberNamed } from './input.ts';
 
 /** The root key, too, reads the program that it has just created: so not the caller's own. */
 const of = (program: Program) => ({ programId: program.id as ProgramId });
@@ -34,8 +35,11 @@ export const programResolvers = {
       setTiers(deps, { programId: ownProgram(caller), tiers }),
     advanceClock: (_, { to }, { deps, caller }) =>
       advanceClock(deps, { programId: ownProgram(caller), to }),
-    createMemberToken: (_, args, { deps, caller }) =>
-      createMemberToken(deps, { programId: ownProgram(caller), ...args }),
+    createMemberToken: (_, { memberId: id, ttlSeconds }, context) => {
+      const programId = ownProgram(context.caller);
+      const memberId = memberNamed(context, { id, field: 'memberId' }) as MemberId;
+      return createMemberToken(context.deps, { programId, memberId, ttlSeconds });
+    },
     createSecretKey: (_, args, { deps, caller }) => createSecretKey(deps, { caller, ...args }),
     revokeSecretKey: (_, { id }, { deps, caller }) =>
       revokeSecretKey(deps, { programId: ownProgram(caller), id }),
