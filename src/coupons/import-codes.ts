@@ -15,6 +15,7 @@ import {
 } from './import-rows.ts';
 import { MAX_BATCH, openBatch, prepareCodes, storeCodes } from './store-batch.ts';
 import type { CodeBatch, Pool, PoolRef } from './types.ts';
+import { lookupHashes } from './vault.ts';
 
 type Import = PoolRef & { codes: string[]; idempotencyKey?: string | null | undefined };
 
@@ -30,13 +31,14 @@ type Import = PoolRef & { codes: string[]; idempotencyKey?: string | null | unde
 export async function importCodes(deps: Deps, args: Import): Promise<CodeBatch> {
   const { codes, ...of } = args;
   const key = parse(text(200).nullish(), args.idempotencyKey, 'idempotencyKey') ?? undefined;
-  const list = z.array(z.string()).min(1).max(MAX_BATCH);
-  if (!list.safeParse(codes).success) throw badInput('codes', `a list of 1 to ${MAX_BATCH} codes`);
+  const texts = z.array(z.string()).min(1).max(MAX_BATCH);
+  if (!texts.safeParse(codes).success) throw badInput('codes', `a list of 1 to ${MAX_BATCH} codes`);
   const rows = codes.map((code, i) => ({ row: i + 1, text: code.trim() }));
-  const malformed = conflictsWithin(rows);
-  if (malformed.length > 0) throw rowsRefused(malformed);
+  const within = conflictsWithin(rows);
   const pool = await poolOf(deps, of);
-  const { batch, taken } = await importRows(deps, { pool, rows, key, operation: 'importCodes' });
+  const list = { pool, rows, key };
+  if (within.length > 0) throw rowsRefused([...within, ...(await takenRows(deps, list))]);
+  const { batch, taken } = await importRows(deps, { ...list, operation: 'importCodes' });
   if (!batch) throw rowsRefused(taken);
   return batch;
 }
@@ -86,6 +88,22 @@ export async function importRows(
       throw error;
     },
   );
+}
+
+/** Those that the program has already, under any look-up key; each text once. */
+export async function takenRows(deps: Deps, { pool, rows }: Rows): Promise<ImportConflict[]> {
+  const skipped = new Set(conflictsWithin(rows).map(({ row }) => row));
+  const asked = rows
+    .filter(({ row }) => !skipped.has(row))
+    .map(({ row, text }) => ({ row, hashes: lookupHashes(deps, canonicalForm(text)) }));
+  const found = await deps.db.$queryRaw<{ hash: string }[]>`
+    SELECT encode(lookup_hash, 'hex') AS hash FROM codes
+    WHERE program_id = ${pool.programId}::uuid
+      AND lookup_hash = ANY (${asked.flatMap(({ hashes }) => hashes)}::bytea[])`;
+  const taken = new Set(found.map(({ hash }) => hash));
+  return asked
+    .filter(({ hashes }) => hashes.some((hash) => taken.has(hash.toString('hex'))))
+    .map(({ row }) => ({ row, problem: 'TAKEN' }));
 }
 
 /** Rolls the transaction back. */

@@ -3,12 +3,10 @@ import { readCsv } from '../kernel/csv.ts';
 import { inTransaction } from '../kernel/db.ts';
 import { badInput, conflict } from '../kernel/errors.ts';
 import { parse, text } from '../kernel/input.ts';
-import { canonicalForm } from './canonical.ts';
-import { importRows, poolOf, type Rows } from './import-codes.ts';
+import { importRows, poolOf, type Rows, takenRows } from './import-codes.ts';
 import { conflictsWithin, type ImportConflict, type ImportRow } from './import-rows.ts';
 import { checkRoom, MAX_BATCH, takesCodes } from './store-batch.ts';
 import type { CodeBatch, PoolRef } from './types.ts';
-import { lookupHashes } from './vault.ts';
 
 type ImportCsv = PoolRef & {
   csv: string;
@@ -66,22 +64,6 @@ async function checkPool(deps: Deps, { pool, rows }: Rows): Promise<void> {
   if (!takesCodes(pool))
     throw conflict(`poolId: codes are imported in DRAFT and PAUSED, not in ${pool.status}`);
   await inTransaction(deps, (tx) => checkRoom(tx, { pool, count: rows.length }));
-}
-
-/** Those that the program has already, under any look-up key; each text once. */
-async function takenRows(deps: Deps, { pool, rows }: Rows): Promise<ImportConflict[]> {
-  const skipped = new Set(conflictsWithin(rows).map(({ row }) => row));
-  const asked = rows
-    .filter(({ row }) => !skipped.has(row))
-    .map(({ row, text }) => ({ row, hashes: lookupHashes(deps, canonicalForm(text)) }));
-  const found = await deps.db.$queryRaw<{ hash: string }[]>`
-    SELECT encode(lookup_hash, 'hex') AS hash FROM codes
-    WHERE program_id = ${pool.programId}::uuid
-      AND lookup_hash = ANY (${asked.flatMap(({ hashes }) => hashes)}::bytea[])`;
-  const taken = new Set(found.map(({ hash }) => hash));
-  return asked
-    .filter(({ hashes }) => hashes.some((hash) => taken.has(hash.toString('hex'))))
-    .map(({ row }) => ({ row, problem: 'TAKEN' }));
 }
 
 const inOrder = (conflicts: ImportConflict[]) => conflicts.toSorted((a, b) => a.row - b.row);

@@ -28,13 +28,14 @@ const EXPECTED: Record<ImportProblem, string> = {
   TAKEN: 'codes that the program does not have yet',
 };
 
-/** Names the rows of one problem by number: their text is what must not be repeated. */
+/** Names the rows of each problem by number: their text is what must not be repeated. */
 export function rowsRefused(conflicts: readonly ImportConflict[]) {
-  const problem = (['MALFORMED', 'REPEATED', 'TAKEN'] as const).find((one) =>
-    conflicts.some((conflict) => conflict.problem === one),
-  ) as ImportProblem;
-  const rows = conflicts.filter((one) => one.problem === problem).map(({ row }) => row);
-  const more = rows.length > NAMED_ROWS ? ` and ${rows.length - NAMED_ROWS} more` : '';
-  const named = rows.slice(0, NAMED_ROWS).join(', ');
-  return badInput('codes', `${EXPECTED[problem]}; rows ${named}${more} are not`);
+  const expected = (['MALFORMED', 'REPEATED', 'TAKEN'] as const).flatMap((problem) => {
+    const rows = conflicts.filter((one) => one.problem === problem).map(({ row }) => row);
+    if (rows.length === 0) return [];
+    const more = rows.length > NAMED_ROWS ? ` and ${rows.length - NAMED_ROWS} more` : '';
+    const named = rows.slice(0, NAMED_ROWS).join(', ');
+    return `${EXPECTED[problem]}; rows ${named}${more} are not`;
+  });
+  return badInput('codes', expected.join('; and '));
 }

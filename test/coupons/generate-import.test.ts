@@ -157,7 +157,11 @@ test('a code that another pool of the program has is refused with its row, gener
   for (const poolId of [here, there]) {
     const error = await mistake(deps.db, () => bring(poolId, codes));
     expect(error).toMatchObject({ code: 'BAD_USER_INPUT', field: 'codes' });
-    expect(error.message).toMatch(/does not have yet; rows 2, 4 are not$/);
+    expect(error.message).toMatch(/expected codes that .* does not have yet; rows 2, 4 are not$/);
+    const all = await mistake(deps.db, () => bring(poolId, [...codes, 'x', 'fresh 1', 'Taken']));
+    expect(all.message).toMatch(
+      /rows 5 are not; and .* earlier row; rows 6 are not; and .* yet; rows 2, 4 are not$/,
+    );
   }
 });
 
