@@ -20,6 +20,8 @@ import { until } from '../support/until.ts';
 const deps = await testDeps();
 const tasks = dailyTasks.map(({ task }) => task);
 const [PAGE_AND_MORE, MILLISECONDS_EACH] = [420, 2];
+/** So many more, that a kill at the end of the pause still comes before the end of the task. */
+const CROWD = PAGE_AND_MORE + 100;
 
 const placeOf = (programId: string) =>
   deps.db.programWork.findUniqueOrThrow({ where: { programId } });
@@ -31,13 +33,16 @@ const isDone = async ({ programId, day }: Scene) =>
 /** In the middle of the task, which takes a second or so; then what the dead one held runs out. */
 async function killDuring(task: WorkerTask, of: { scene: Scene; kill(): Promise<unknown> }) {
   const { programId, day } = of.scene;
-  await until(async () => {
-    const place = await placeOf(programId);
-    return place.day.getTime() === Date.parse(day) && place.step === tasks.indexOf(task);
-  });
+  const place = { day: new Date(day), step: tasks.indexOf(task) };
+  const isAtIt = async () => {
+    const { day, step } = await placeOf(programId);
+    return day.getTime() === place.day.getTime() && step === place.step;
+  };
+  await until(isAtIt);
   const pause = luck(`kill ${task} ${programId}`).below(PAGE_AND_MORE * MILLISECONDS_EACH);
   await new Promise((resolve) => setTimeout(resolve, pause));
   await of.kill();
+  expect(await isAtIt()).toBe(true);
   await deps.db.lease.updateMany({ where: { programId }, data: { until: new Date(0) } });
 }
 
@@ -68,7 +73,7 @@ test(
   PATIENCE,
   async () => {
     for (let round = rounds(1, 20); round > 0; round--) {
-      const crowd = { day: await today(), count: PAGE_AND_MORE };
+      const crowd = { day: await today(), count: CROWD };
       const twin = await everythingDue(deps, crowd);
       const scene = await everythingDue(deps, crowd);
       for (const one of [twin, scene]) await goLive(deps, one);
@@ -98,7 +103,7 @@ test(
   'API processes die in the middle of an advance: the next call goes on with it',
   PATIENCE,
   async () => {
-    const crowd = { day: '2021-03-05', count: PAGE_AND_MORE };
+    const crowd = { day: '2021-03-05', count: CROWD };
     const twin = await everythingDue(deps, crowd);
     await advanceClock(deps, { programId: twin.programId, to: twin.start });
     const expected = await stateOf(deps, twin);
@@ -148,7 +153,7 @@ test(
   async () => {
     const relay = await relayTo(deps.config.databaseUrl);
     for (let round = rounds(1, 3); round > 0; round--) {
-      const scene = await everythingDue(deps, { day: await today(), count: PAGE_AND_MORE });
+      const scene = await everythingDue(deps, { day: await today(), count: CROWD });
       await goLive(deps, scene);
       const task = 'EXPIRE_POINTS';
       const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
