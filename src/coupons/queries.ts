@@ -188,19 +188,18 @@ export async function redemptionsOfOrder(
   });
 }
 
-/** In the order in which they were found. */
+/** In the order in which they were found. A code that was recycled has its owner no longer. */
 export async function listConflicts(
   deps: Deps,
   args: PageArgs & { programId: ProgramId },
 ): Promise<Connection<OwnershipConflict>> {
-  const { take, afterNumber } = readNumberedPage(args);
-  const rows = await deps.db.ownershipConflict.findMany({
-    where: {
-      programId: args.programId,
-      ...(afterNumber === undefined ? {} : { id: { gt: afterNumber } }),
-    },
-    orderBy: { id: 'asc' },
-    take,
-  });
+  const { take, afterNumber = -1n } = readNumberedPage(args);
+  const rows = await deps.db.$queryRaw<OwnershipConflict[]>`
+    SELECT o.program_id::text AS "programId", o.id, o.code_id::text AS "codeId",
+      o.owner_id::text AS "ownerId", o.other_id::text AS "otherId", o.at
+    FROM ownership_conflicts o
+    JOIN codes c ON c.program_id = o.program_id AND c.id = o.code_id AND c.member_id = o.owner_id
+    WHERE o.program_id = ${args.programId}::uuid AND o.id > ${afterNumber}::bigint
+    ORDER BY o.id LIMIT ${take}`;
   return toConnection(rows, args);
 }

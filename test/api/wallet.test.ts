@@ -4,7 +4,7 @@ import { customersOf, readPurchases } from '../../examples/demo/cdnow.ts';
 import { claimCode, redeemCode } from '../../src/coupons/index.ts';
 import type { Context } from '../../src/graphql/context.ts';
 import { codeResolvers } from '../../src/graphql/resolvers/code.ts';
-import type { MemberId, ProgramId } from '../../src/kernel/ids.ts';
+import type { CampaignId, MemberId, ProgramId } from '../../src/kernel/ids.ts';
 import { createMemberToken } from '../../src/programs/index.ts';
 import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
@@ -124,6 +124,22 @@ describe('conflicts of ownership', () => {
         at: '2021-01-01T12:00:00.000Z',
       })),
     );
+  });
+
+  test('end when the code is recycled, whoever is given it then', async () => {
+    const { programId, secretKey } = await aProgram(deps);
+    const { id: poolId } = await aPool(deps, { programId, codes: 1 });
+    const email = `${unique('reader')}@example.com`;
+    const made = await aCampaign(deps, { programId, poolId, recipients: [{ email }] });
+    await issue(deps, { programId, poolId, recipientId: made.recipients[0] as string });
+    for (let i = 0; i < 2; i++) await aMember(deps, { programId, email, emailVerified: true });
+    const listed = async () => (await api.data(secretKey, CONFLICTS)).ownershipConflicts.nodes;
+    expect(await listed()).toHaveLength(1);
+    await revokeAll(deps, { programId, campaignId: made.campaignId as CampaignId });
+    const { id: memberId } = await aMember(deps, { programId });
+    const given = await claimCode(deps, { programId, poolId, memberId, actor: 'key:a' });
+    expect(given).toMatchObject({ ok: true, alreadyClaimed: false });
+    expect(await listed()).toEqual([]);
   });
 
   test('are for a key that may see members, and of its own program', async () => {
