@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { ProgramId } from '../../src/kernel/ids.ts';
 import { readFacts } from '../../src/marketing/queries.ts';
+import type { Facts } from '../../src/marketing/types.ts';
 import { createProgram } from '../../src/programs/index.ts';
 import type { Result } from '../report.ts';
 import { settle } from '../seed.ts';
@@ -85,6 +86,15 @@ const statements = ({ programId, codes }: { programId: ProgramId; codes: number 
    FROM generate_series(0, ${codes - 1}) n WHERE n % 10 < 3`,
 ];
 
+/** All that was made is in them: nothing is quick because it looks at less. */
+function assertWhole({ pools }: Facts, codes: number): void {
+  const sum = (of: (pool: Facts['pools'][number]) => number) =>
+    pools.reduce((total, pool) => total + of(pool), 0);
+  const [issued, redeemed] = [sum((one) => one.issued), sum((one) => one.redeemed)];
+  if (pools.length !== POOLS || issued !== (codes * 6) / 10 || redeemed !== (codes * 3) / 10)
+    throw new Error(`${pools.length} pools, ${issued} issued and ${redeemed} redeemed codes`);
+}
+
 /** The first time apart from the others: it finds nothing in the database's memory. */
 async function timed(ask: () => Promise<unknown>): Promise<{ first: number; later: number[] }> {
   const times: number[] = [];
@@ -119,7 +129,9 @@ async function run(world: World): Promise<Result[]> {
   const { programId, secretKey } = await furnish(world);
   await settle(world);
   const query = await documented();
-  const facts = await timed(() => readFacts(world.deps, { programId }));
+  const facts = await timed(async () => {
+    assertWhole(await readFacts(world.deps, { programId }), world.options.hotCodes);
+  });
   const instants = new Set<string>();
   const reports = await timed(async () => {
     const { couponAdvisor } = await world.api.query<Answer>(secretKey, { query });

@@ -44,10 +44,12 @@ async function untilIssued(world: World, id: string, count: number): Promise<voi
     const { campaign } = await world.api.query<Progress>(world.secretKey, asked);
     bar.add(campaign.issued - last);
     last = campaign.issued;
-    if (campaign.status === 'ISSUED') break;
-    if (campaign.status !== 'ISSUING') throw new Error(`the campaign is ${campaign.status}`);
+    if (campaign.status === 'ISSUING') continue;
+    bar.end();
+    const { status, issued, recipients } = campaign;
+    if (status === 'ISSUED' && issued === count && recipients === count) return;
+    throw new Error(`the campaign is ${status}: ${issued} of ${recipients}, and not of ${count}`);
   }
-  bar.end();
 }
 
 async function run(shared: World): Promise<Result[]> {

@@ -3,7 +3,7 @@ import { daysBetween, type Purchase, readPurchases } from '../../examples/demo/c
 import type { MemberId, ProgramId } from '../../src/kernel/ids.ts';
 import { awardPoints } from '../../src/loyalty/index.ts';
 import { createProgram, advanceClock as moveClock } from '../../src/programs/index.ts';
-import { advanceClock, runWorker } from '../../src/workers/index.ts';
+import { advanceClock, reconcile, runWorker } from '../../src/workers/index.ts';
 import type { Result } from '../report.ts';
 import { alternate, latencies, medianRate, type Round } from '../rounds.ts';
 import { haveMembers, memberId, SPACES, settle, tidy, tidyLedger } from '../seed.ts';
@@ -85,9 +85,31 @@ export const days: Line = {
       bar.add(1);
     }
     bar.end();
+    await assertWorked(world, shop.programId);
     return [inAll(times, shop.members.size)];
   },
 };
+
+/** Each kind of work was there to be done, and what was done ties out. */
+async function assertWorked({ deps, sql }: World, programId: ProgramId): Promise<void> {
+  const { rows } = await sql.query<Record<string, number>>(
+    `SELECT
+       (SELECT count(*)::int FROM ledger_entries WHERE program_id = $1 AND kind = 'EXPIRE')
+         AS expired,
+       (SELECT count(*)::int FROM tier_changes WHERE program_id = $1 AND to_rank < from_rank)
+         AS downgrades,
+       (SELECT count(*)::int FROM ledger_batches WHERE program_id = $1 AND source = 'BIRTHDAY')
+         AS birthdays,
+       (SELECT count(*)::int FROM ledger_batches WHERE program_id = $1 AND source = 'REENGAGEMENT')
+         AS reengagements`,
+    [programId],
+  );
+  const done = Object.entries(rows[0] ?? {});
+  const missing = done.filter(([, count]) => count === 0).map(([name]) => name);
+  if (missing.length > 0) throw new Error(`the days brought no ${missing.join(', no ')}`);
+  const { differences } = await reconcile(deps, { programId });
+  if (differences.length > 0) throw new Error(`${differences.length} differences after the days`);
+}
 
 function inAll(times: number[], members: number): Result {
   const seconds = times.reduce((sum, time) => sum + time, 0) / 1_000;
