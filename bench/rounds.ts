@@ -41,6 +41,10 @@ export function median(numbers: number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }
 
+/** NaN of nothing. */
+export const quantile = (sorted: number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+
 export const medianRate = (rounds: Round[]): number => median(rounds.map(({ rate }) => rate));
 
 /** Median over the rounds of each round's own quantile. */

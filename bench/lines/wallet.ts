@@ -1,5 +1,6 @@
+import type { Measured } from '../load/job.ts';
 import type { Result } from '../report.ts';
-import { latencies, medianRate, type Round, WARM_UPS } from '../rounds.ts';
+import { medianRate, quantile, WARM_UPS } from '../rounds.ts';
 import { activate, draftPool, drain, fill, SPACES, settle } from '../seed.ts';
 import { CONNECTIONS, type World } from '../world.ts';
 import type { Line } from './line.ts';
@@ -7,6 +8,8 @@ import type { Line } from './line.ts';
 const CODES_EACH = 10;
 const A_SECOND = 200;
 const AT_MOST_MS = 20;
+/** Of the pace: what is answered after a round does not count towards it. */
+const KEPT = 0.98;
 /** Prime to the number of members: one after the other, in no order that a cache would like. */
 const STEP = 7_919;
 
@@ -34,24 +37,28 @@ async function run(world: World): Promise<Result[]> {
   const { options, load, api, secretKey } = world;
   const members = await furnish(world);
   const body = JSON.stringify({ query: WALLET, variables: { id: '@' } });
-  const rounds: Round[] = [];
+  const rounds: Measured[] = [];
   let start = 0;
   for (let round = 1 - WARM_UPS; round <= options.rounds; round++) {
     const measured = await load.run({
       ...{ port: api.port, secretKey, connections: CONNECTIONS, body, pace: A_SECOND },
       values: { kind: 'members', from: SPACES.drained, of: members, start, step: STEP },
-      expect: '"pool":{"name":"Season 1"',
+      expect: Array.from({ length: CODES_EACH }, (_, i) => `"pool":{"name":"Season ${i + 1}"`),
       seconds: options.secondsPerRound,
     });
     start += measured.issued;
     if (round > 0) rounds.push(measured);
   }
-  const times = latencies(rounds);
+  // Of all rounds together: the median of the rounds would leave out the worst of them.
+  const times = rounds.flatMap((one) => one.latencies ?? []).sort((a, b) => a - b);
+  const [ours, p50, p99] = [medianRate(rounds), quantile(times, 0.5), quantile(times, 0.99)];
+  const least = KEPT * A_SECOND;
   return [
     {
       operation: `wallet of one of ${members.toLocaleString('en')} members, ${A_SECOND}/s`,
-      ...{ ours: medianRate(rounds), baseline: null, ratio: null, ...times },
-      ...{ target: `p99 < ${AT_MOST_MS} ms`, met: times.p99 < AT_MOST_MS },
+      ...{ ours, baseline: null, ratio: null, p50, p99 },
+      target: `p99 < ${AT_MOST_MS} ms, at >= ${least}/s`,
+      met: p99 < AT_MOST_MS && ours >= least,
     },
   ];
 }

@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { quantile } from '../rounds.ts';
 import { type Job, type Measured, memberId, type Values } from './job.ts';
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
@@ -18,7 +19,7 @@ class Run {
   private readonly job: Job;
   private readonly parts: string[];
   private readonly head: string;
-  private readonly expected: Buffer;
+  private readonly expected: Buffer[];
   private started = 0;
   private ended = 0;
   private pending = 0;
@@ -27,7 +28,7 @@ class Run {
   constructor(job: Job) {
     this.job = job;
     this.parts = job.body.split('@');
-    this.expected = Buffer.from(job.expect);
+    this.expected = [job.expect].flat().map((part) => Buffer.from(part));
     this.head = [
       'POST /graphql HTTP/1.1',
       `host: 127.0.0.1:${job.port}`,
@@ -58,6 +59,7 @@ class Run {
       issued: this.issued,
       p50: quantile(sorted, 0.5),
       p99: quantile(sorted, 0.99),
+      ...(this.job.pace !== undefined && { latencies: sorted }),
     };
   }
 
@@ -106,14 +108,16 @@ class Run {
 
   private record(answer: Buffer, times: { now: number; sentAt: number }): void {
     this.pending -= 1;
-    if (!answer.includes(this.expected))
+    if (!this.expected.every((part) => answer.includes(part)))
       this.finish?.reject(new Error(`not the expected answer:\n${answer.toString('utf8')}`));
-    const { seconds } = this.job;
+    const { seconds, pace } = this.job;
+    // The slowest are the last to come: without them no pace would be too much.
+    if (pace !== undefined) this.latencies.push(times.now - times.sentAt);
     // What is answered after the time is over was not done within it.
     if (seconds !== undefined && times.now - this.started > seconds * 1000) return;
     this.ended = times.now;
     this.completed += 1;
-    this.latencies.push(times.now - times.sentAt);
+    if (pace === undefined) this.latencies.push(times.now - times.sentAt);
   }
 
   private request(): string {
@@ -136,9 +140,6 @@ function isWhole(answer: Buffer): boolean {
   const length = LENGTH.exec(answer.toString('latin1', 0, end))?.[1];
   return answer.length >= end + END_OF_HEAD.length + Number(length);
 }
-
-const quantile = (sorted: number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 
 export async function runJob(job: Job): Promise<Measured> {
   const run = new Run(job);

@@ -10,7 +10,7 @@ export type Job = {
   body: string;
   values: Values;
   /** What every answer must contain; the first one that does not ends the round with an error. */
-  expect: string;
+  expect: string | string[];
   /**
    * Requests a second, each at its own moment: one that has to wait for a connection counts its
    * waiting. Without it, each connection sends as soon as it has its answer.
@@ -35,9 +35,11 @@ export type Measured = {
   completed: number;
   /** Requests that were sent: the number of the first value that was not used. */
   issued: number;
-  /** Milliseconds. */
+  /** Milliseconds; of no answers, none. */
   p50: number;
   p99: number;
+  /** Of each request that came at a pace, also of one whose answer came after the time. */
+  latencies?: number[];
 };
 
 /** The id of a member by its number; bench/sql makes the same from its own numbers. */
