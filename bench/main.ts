@@ -18,13 +18,15 @@ import { spend } from './lines/spend.ts';
 import { tiers } from './lines/tiers.ts';
 import { wallet } from './lines/wallet.ts';
 import { type Options, readOptions } from './options.ts';
-import { machine, type Result, report } from './report.ts';
+import { machine, type Result, report, unmeasured } from './report.ts';
 import { openWorld } from './world.ts';
 
 const OF_CODES = [claim, taps, redeem, generating, lists, wallet, sizes, drained, snapshot];
 const OF_POINTS = [award, spend, crowds, oldLots];
 const OF_THE_FLEET = [job, campaign, days, sweeps, sweeping, tiers];
 const LINES: Line[] = [...OF_CODES, ...OF_POINTS, ...OF_THE_FLEET, advisor, memory];
+
+const MOST_OF_A_MESSAGE = 80;
 
 const HELP = `npm run bench -- [names] [--quick | --full]
 
@@ -49,6 +51,15 @@ function chosen(names: string[]): Line[] {
   return names.length === 0 ? LINES : LINES.filter(({ name }) => names.includes(name));
 }
 
+/** Of one line; what the others measure is told all the same. */
+function failed({ name }: Line, error: Error): Result[] {
+  if (wasInterrupted()) throw error;
+  console.error(error.stack ?? error.message);
+  process.exitCode = 1;
+  const [message = ''] = error.message.split('\n');
+  return [unmeasured(name, `failed: ${message.slice(0, MOST_OF_A_MESSAGE)}`)];
+}
+
 async function measure(options: Options, lines: Line[]): Promise<void> {
   const world = await openWorld(options);
   console.log(await machine(world));
@@ -56,7 +67,7 @@ async function measure(options: Options, lines: Line[]): Promise<void> {
   const results: Result[] = [];
   for (const line of lines) {
     console.log(`\n${line.name}: ${line.about}`);
-    results.push(...(await line.run(world)));
+    results.push(...(await line.run(world).catch((error: Error) => failed(line, error))));
   }
   await report(results);
 }

@@ -14,7 +14,7 @@ export type Options = {
   oldLots: number[];
   /** Members of the programs of the line about crowds. */
   crowds: number[];
-  /** Members whose points end, in each round of the lines about the sweep. */
+  /** Members whose points end, in each round about the sweep; more on a fast machine. */
   swept: number;
   /** Members whose tiers are judged on one day. */
   evaluated: number;

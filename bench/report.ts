@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 /** One line of the table. Rates are a second, times in milliseconds. */
 export type Result = {
   operation: string;
-  ours: number;
+  /** null: it was not measured. */
+  ours: number | null;
   baseline: number | null;
   ratio: number | null;
   /** The least and the greatest ratio of two rounds side by side. */
@@ -18,6 +19,13 @@ export type Result = {
   /** null: it could not be judged, and `target` says why. */
   met: boolean | null;
 };
+
+/** A row that says why there are no numbers in it. */
+export const unmeasured = (operation: string, target: string): Result => ({
+  operation,
+  ...{ ours: null, baseline: null, ratio: null, p50: null, p99: null, met: null },
+  target,
+});
 
 const FILE = new URL('./results.json', import.meta.url);
 
@@ -33,7 +41,7 @@ function rounded(result: Result): Result {
   const round = (value: number | null) => (value === null ? null : digits(value, 4));
   return {
     ...result,
-    ours: digits(result.ours, 4),
+    ours: round(result.ours),
     baseline: round(result.baseline),
     ratio: round(result.ratio),
     ...(result.interval && { interval: result.interval.map((one) => digits(one, 4)) as never }),

@@ -37,9 +37,10 @@ async function distinctAwards(world: World): Promise<Round> {
   const { secretKey, options } = world;
   const seconds = options.secondsPerRound;
   const first = SPACES.awards;
-  await haveMembers(world, { first, count: used.ours + MOST_A_SECOND * seconds });
+  const most = MOST_A_SECOND * seconds;
+  await haveMembers(world, { first, count: used.ours + most });
   await tidyLedger(world);
-  const values = { kind: 'members', from: first + used.ours } as const;
+  const values = { kind: 'members', from: first + used.ours, most } as const;
   const measured = await awards(world, { secretKey, seconds, values });
   used.ours += measured.issued;
   return measured;

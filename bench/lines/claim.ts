@@ -38,8 +38,13 @@ export async function distinctClaims(world: World): Promise<Round> {
   const seconds = world.options.secondsPerRound;
   const poolId = await hotPool(world, 'ours');
   const from = SPACES.ours + used.ours;
-  await haveMembers(world, { first: SPACES.ours, count: used.ours + MOST_A_SECOND * seconds });
-  const measured = await claims(world, { poolId, seconds, values: { kind: 'members', from } });
+  const most = MOST_A_SECOND * seconds;
+  await haveMembers(world, { first: SPACES.ours, count: used.ours + most });
+  const measured = await claims(world, {
+    poolId,
+    seconds,
+    values: { kind: 'members', from, most },
+  });
   used.ours += measured.issued;
   return measured;
 }

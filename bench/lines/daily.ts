@@ -127,19 +127,21 @@ function inAll(times: number[], members: number): Result {
 }
 
 const SWEPT_A_SECOND = 10_000;
+/** Than a round, by the rate of a sweep that was measured. */
+const LONGER = 1.5;
 const YEAR_AND_MORE_MS = 400 * 86_400_000;
 
 /** A program whose clock stands behind the end of every lot that is given to its members. */
-async function expired(world: World): Promise<() => Promise<Swept>> {
-  const { deps, options } = world;
+async function expired(world: World): Promise<(members: number) => Promise<Swept>> {
+  const { deps } = world;
   const now = deps.clock.now();
   const programId = await sandbox(world, 'Swept', now);
   await moveClock(deps, { programId, to: new Date(now.getTime() + YEAR_AND_MORE_MS) });
-  const lots = { programId, first: SPACES.swept, members: options.swept, gone: 0, open: 1 };
-  await haveMembers({ ...world, programId }, { first: lots.first, count: lots.members });
-  return async () => {
-    await giveLots(world, lots);
-    return { programId, members: lots.members };
+  return async (members) => {
+    const first = SPACES.swept;
+    await haveMembers({ ...world, programId }, { first, count: members });
+    await giveLots(world, { programId, first, members, gone: 0, open: 1 });
+    return { programId, members };
   };
 }
 
@@ -159,7 +161,7 @@ export const sweeps: Line = {
     const prepare = await expired(world);
     const sides = {
       sweep: async () => {
-        const swept = await prepare();
+        const swept = await prepare(world.options.swept);
         await tidyLedger(world);
         return sweep(world, swept);
       },
@@ -180,7 +182,7 @@ export const sweeps: Line = {
   },
 };
 
-/** The sweep is to last longer than the round. */
+/** The sweep is to last longer than the round; beside the claims it is slower than alone. */
 async function besideSweep(world: World, prepare: () => Promise<Swept>): Promise<Round> {
   const swept = await prepare();
   await tidy(world);
@@ -200,8 +202,11 @@ export const sweeping: Line = {
   run: async (world) => {
     const prepare = await expired(world);
     await settle(world);
+    const { swept, secondsPerRound } = world.options;
+    const { rate } = await sweep(world, await prepare(swept));
+    const enough = Math.max(swept, Math.ceil(rate * secondsPerRound * LONGER));
     const sides = {
-      beside: () => besideSweep(world, prepare),
+      beside: () => besideSweep(world, () => prepare(enough)),
       alone: () => distinctClaims(world),
     };
     const plan = { rounds: world.options.rounds, between: () => tidy(world), say: world.say };

@@ -72,9 +72,13 @@ class Run {
   /** Whether there is time, and a value, for one more request. */
   private mayIssue(now: number): boolean {
     const { seconds, count, values } = this.job;
-    if (values.kind === 'list' && this.issued >= values.list.length) return false;
-    if (count !== undefined) return this.issued < count;
-    return now - this.started < (seconds ?? 0) * 1000;
+    const isWanted =
+      count === undefined ? now - this.started < (seconds ?? 0) * 1000 : this.issued < count;
+    const most = values.kind === 'list' ? values.list.length : values.most;
+    if (!isWanted || most === undefined || this.issued < most) return isWanted;
+    // A round that ended here would have been divided by all of its time.
+    this.finish?.reject(new Error(`the stock of ${most} was used up before the round was over`));
+    return false;
   }
 
   private serve(socket: Socket): void {

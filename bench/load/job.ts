@@ -24,9 +24,9 @@ export type Job = {
 export type Values =
   /**
    * Ids of members by their numbers; with `of`, over and over the first so many of them, beginning
-   * with the `start`-th and going on by `step`.
+   * with the `start`-th and going on by `step`; without it no more than `most`, if that is known.
    */
-  | { kind: 'members'; from: number; of?: number; start?: number; step?: number }
+  | { kind: 'members'; from: number; most?: number; of?: number; start?: number; step?: number }
   | { kind: 'list'; list: string[] };
 
 export type Measured = {
