@@ -41,8 +41,9 @@ ${LINES.map(({ name, about }) => `  ${name.padEnd(10)}${about}`).join('\n')}
 FLASH_BENCH_HOME       where the servers keep their data (.flash-bench)
 FLASH_BENCH_API_FLAGS  for node in the API process, such as "--cpu-prof --cpu-prof-dir=profile"
 
-Prints one table and writes bench/results.json. Every ratio is one of medians over rounds that
-alternate the two sides; in brackets, the least and the greatest of two rounds side by side.
+Prints one table and writes bench/results.json; with names, bench/results-of-some.json. Every ratio
+is one of medians over rounds that alternate the two sides; in brackets, the least and the greatest
+of two rounds side by side.
 `;
 
 function chosen(names: string[]): Line[] {
@@ -62,14 +63,17 @@ function failed({ name }: Line, error: Error): Result[] {
 
 async function measure(options: Options, lines: Line[]): Promise<void> {
   const world = await openWorld(options);
-  console.log(await machine(world));
+  const on = await machine(world);
+  console.log(on.join('\n'));
   if (!world.pgbench) console.log('pgbench is missing: install the client programs of PostgreSQL');
   const results: Result[] = [];
   for (const line of lines) {
     console.log(`\n${line.name}: ${line.about}`);
     results.push(...(await line.run(world).catch((error: Error) => failed(line, error))));
   }
-  await report(results);
+  const { form, names } = options;
+  const run = { at: world.deps.clock.now(), machine: on, form };
+  await report(results, { ...run, lines: names.length > 0 ? names : null });
 }
 
 async function main(): Promise<void> {

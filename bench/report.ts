@@ -27,12 +27,16 @@ export const unmeasured = (operation: string, target: string): Result => ({
   target,
 });
 
-const FILE = new URL('./results.json', import.meta.url);
+/** What was measured, when, on what and in which form; `lines` is null for all of them. */
+type Run = { at: Date; machine: string[]; form: string; lines: string[] | null };
 
-export async function report(results: Result[]): Promise<void> {
+/** A run of some lines has a file of its own: it leaves the last whole one standing. */
+export async function report(results: Result[], run: Run): Promise<void> {
   console.log(`\n${table(results)}\n`);
-  await writeFile(FILE, `${JSON.stringify(results.map(rounded), null, 2)}\n`);
-  console.log('The same as JSON: bench/results.json');
+  const name = run.lines ? 'results-of-some.json' : 'results.json';
+  const told = { ...run, results: results.map(rounded) };
+  await writeFile(new URL(name, import.meta.url), `${JSON.stringify(told, null, 2)}\n`);
+  console.log(`The same as JSON: bench/${name}`);
 }
 
 const digits = (value: number, count: number) => Number(value.toPrecision(count));
@@ -85,7 +89,10 @@ function cells(result: Result): string[] {
 const WHOLE = (value: number) => ({ maximumFractionDigits: value < 100 ? 2 : 0 });
 
 /** What the numbers were measured on: they mean nothing without it. */
-export async function machine(about: { postgres: string; pgbench: string | undefined }) {
+export async function machine(about: {
+  postgres: string;
+  pgbench: string | undefined;
+}): Promise<string[]> {
   const pgbench = about.pgbench && (await versionOf(about.pgbench));
   const memory = (os.totalmem() / 2 ** 30).toFixed(0);
   return [
@@ -96,7 +103,7 @@ export async function machine(about: { postgres: string; pgbench: string | undef
       .loadavg()
       .map((one) => one.toFixed(1))
       .join(' ')}`,
-  ].join('\n');
+  ];
 }
 
 async function versionOf(program: string): Promise<string> {
