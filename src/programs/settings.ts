@@ -9,6 +9,8 @@ const MAX_MONTHS = 1_200;
 const MAX_WARNINGS = 10;
 
 const amount = () => whole(0).transform(BigInt);
+/** As many as one grant: a balance of many of them is still a number that JSON carries exactly. */
+const bonus = () => whole(0, 1_000_000_000_000).transform(BigInt);
 const days = (min: number) => whole(min, MAX_DAYS);
 
 /** Digits as they were sent, never through a float: 0.1 would not come back as 0.1. */
@@ -33,10 +35,10 @@ const schema = z
     maturityDays: days(0),
     graceDays: days(0),
     graceWarningDays: warningDays,
-    reupgradeBonus: amount(),
+    reupgradeBonus: bonus(),
     reupgradeWindowMonths: whole(0, MAX_MONTHS),
-    birthdayBonus: amount(),
-    reengagementBonus: amount(),
+    birthdayBonus: bonus(),
+    reengagementBonus: bonus(),
     inactiveDays: days(1),
     pointValue: decimal(12),
     spendOrder: z.enum(SpendOrder),

@@ -70,6 +70,9 @@ test.each<[keyof SettingsInput, unknown]>([
   ['maxDiscountRate', 10_001],
   ['maxBackdateDays', -1],
   ['birthdayBonus', -1],
+  ['birthdayBonus', 1_000_000_000_001],
+  ['reengagementBonus', 1_000_000_000_001],
+  ['reupgradeBonus', 1_000_000_000_001],
 ])('%s cannot be %j', (name, value) => {
   expect(() => read({ [name]: value })).toThrow(`settings.${name}`);
 });
