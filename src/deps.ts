@@ -7,7 +7,6 @@ import { type Clock, systemClock } from './kernel/clock.ts';
 import { CallLimit } from './kernel/coalesce.ts';
 import { type Random, systemRandom } from './kernel/crypto.ts';
 import { type Db, openDb } from './kernel/db.ts';
-import { counted } from './kernel/hot-metrics.ts';
 import { type Logger, openLog } from './kernel/log.ts';
 import { refuseRestored } from './kernel/restored.ts';
 import { SetupError } from './kernel/setup-error.ts';
@@ -61,24 +60,10 @@ export async function openDeps(
     await db.$disconnect();
   };
   const limit = new CallLimit(CALLS_IN_FLIGHT);
-  const hot = countedQueues(metrics, {
-    ...openCouponQueues(db, limit),
-    ...openLedgerQueues(db, limit),
-  });
+  const hot = { ...openCouponQueues(db, limit), ...openLedgerQueues(db, limit) };
   const clock = systemClock;
   const random = systemRandom;
   return { config, db, redis, clock, random, log, metrics, hot, close };
-}
-
-function countedQueues(metrics: Metrics, hot: HotQueues): HotQueues {
-  const { claims, redemptions, awards, spends } = hot;
-  return {
-    ...hot,
-    claims: counted(metrics, { operation: 'claim', queue: claims }),
-    redemptions: counted(metrics, { operation: 'redeem', queue: redemptions }),
-    awards: counted(metrics, { operation: 'award', queue: awards }),
-    spends: counted(metrics, { operation: 'spend', queue: spends }),
-  };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deps } from '../deps.ts';
 import { badInput, notFound, orWhenBusy, unavailable } from '../kernel/errors.ts';
+import { counted } from '../kernel/hot-metrics.ts';
 import type { ProgramId } from '../kernel/ids.ts';
 import { parse, text } from '../kernel/input.ts';
 import { emailAddress } from '../members/index.ts';
@@ -42,7 +43,8 @@ export type Claimed = { ok: true; code: Code; plaintext: string; alreadyClaimed:
 export async function claimCode(deps: Deps, claim: Claim): Promise<Claimed | Refused> {
   const item = readClaim(claim);
   const settled = settle(deps, { programId: claim.programId, item });
-  return toResult(deps, { item, answer: await orWhenBusy(settled, BUSY) });
+  const answer = counted(deps, { operation: 'claim', answer: settled });
+  return toResult(deps, { item, answer: await orWhenBusy(answer, BUSY) });
 }
 
 /** Submits the claim until it is answered, minting for the pool where it asks for that. */

@@ -1,5 +1,6 @@
 import type { Deps } from '../deps.ts';
 import { orWhenBusy } from '../kernel/errors.ts';
+import { counted } from '../kernel/hot-metrics.ts';
 import { newId, type ProgramId, type RedemptionId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import { readCode } from './canonical.ts';
@@ -50,7 +51,10 @@ export async function redeemCode(deps: Deps, redeem: Redeem): Promise<Redeemed |
     ownerId: asker.kind === 'merchant' ? asker.owner : undefined,
   };
   const busy: RedeemAnswer = { outcome: 'BUSY', done: undefined };
-  const run = () => orWhenBusy(deps.hot.redemptions.submit(programId, item), busy);
+  const run = () => {
+    const answer = deps.hot.redemptions.submit(programId, item);
+    return orWhenBusy(counted(deps, { operation: 'redeem', answer }), busy);
+  };
   if (asker.kind === 'merchant') {
     await requireOwner(deps, { programId, asker });
     return toResult(await run(), canonical);

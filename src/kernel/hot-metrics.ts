@@ -1,5 +1,4 @@
 import { Counter, type Registry } from 'prom-client';
-import type { Hot } from './coalesce.ts';
 import { isBusy } from './errors.ts';
 import { registeredOnce } from './metrics.ts';
 
@@ -13,23 +12,21 @@ const outcomes = registeredOnce(
     }),
 );
 
-/** The same queue, with what it answers counted, each who asked by itself. */
-export function counted<Input, Outcome extends { outcome: string }>(
-  metrics: Registry,
-  { operation, queue }: { operation: string; queue: Hot<Input, Outcome> },
-): Hot<Input, Outcome> {
-  const counter = outcomes({ metrics });
-  const count = (outcome: string) => counter.inc({ operation, outcome });
-  return {
-    submit: async (...asked) => {
-      try {
-        const answer = await queue.submit(...asked);
-        count(answer.outcome);
-        return answer;
-      } catch (error) {
-        count(isBusy(error) ? 'BUSY' : 'FAILED');
-        throw error;
-      }
-    },
-  };
+/**
+ * The same answer, counted by what it came to: once for whoever asked, however often the question
+ * was put to the queue until then.
+ */
+export async function counted<Answer extends { outcome: string }>(
+  deps: { metrics: Registry },
+  { operation, answer }: { operation: string; answer: Promise<Answer> },
+): Promise<Answer> {
+  const count = (outcome: string) => outcomes(deps).inc({ operation, outcome });
+  try {
+    const settled = await answer;
+    count(settled.outcome);
+    return settled;
+  } catch (error) {
+    count(isBusy(error) ? 'BUSY' : 'FAILED');
+    throw error;
+  }
 }

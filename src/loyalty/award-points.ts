@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { errorCode } from '../kernel/db.ts';
 import { badInput, conflict, notFound, orWhenBusy } from '../kernel/errors.ts';
+import { counted } from '../kernel/hot-metrics.ts';
 import { type BatchId, type MemberId, newId, type ProgramId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import { raiseTracker, readTracker, UNKNOWN } from './cap-tracker.ts';
@@ -45,8 +46,9 @@ export async function awardPoints(deps: Deps, award: Award): Promise<Awarded | R
   const said = parse(purchase, award, 'input');
   const id = newId<BatchId>(deps);
   const item = { ...said, id, memberId, occurredAt: award.occurredAt ?? undefined };
-  const { seen, ...answer } = await askedIfNeeded(deps, { programId, item });
-  const { outcome, lot, dayTotal } = answer;
+  const asked = askedIfNeeded(deps, { programId, item });
+  const answer = await counted(deps, { operation: 'award', answer: asked });
+  const { outcome, lot, dayTotal, seen } = answer;
   if (!lot) return refuse(outcome);
   if (outcome === 'AWARDED' && dayTotal !== null)
     raiseTracker(deps, { programId, memberId, lot, total: dayTotal, seen });

@@ -1,5 +1,6 @@
 import type { Deps } from '../deps.ts';
 import { conflict, notFound, orWhenBusy } from '../kernel/errors.ts';
+import { counted } from '../kernel/hot-metrics.ts';
 import { newId, type SpendId } from '../kernel/ids.ts';
 import { parse, text, whole } from '../kernel/input.ts';
 import type { SpendAnswer, SpendItem } from './sql/spend-points.ts';
@@ -31,7 +32,8 @@ export async function spendPoints(deps: Deps, spend: SpendPoints): Promise<Spent
   };
   const busy: SpendAnswer = { outcome: 'BUSY', spend: undefined };
   const submitted = deps.hot.spends.submit(spend.programId, item);
-  const { outcome, spend: made } = await orWhenBusy(submitted, busy);
+  const answer = counted(deps, { operation: 'spend', answer: submitted });
+  const { outcome, spend: made } = await orWhenBusy(answer, busy);
   if (made) return { ok: true, spend: made, alreadySpent: outcome === 'REPEATED' };
   if (outcome === 'INSUFFICIENT_POINTS' || outcome === 'BUSY')
     return { ok: false, reason: outcome };

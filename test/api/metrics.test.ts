@@ -36,6 +36,13 @@ test('claims and refusals are counted by what they came to', async () => {
     number(`flash_hot_outcomes_total{operation="claim",outcome="${outcome}"}`);
   expect([await of('CLAIMED'), await of('HELD'), await of('POOL_EXHAUSTED')]).toEqual([1, 1, 1]);
   expect(await number('flash_refusals_total{reason="POOL_EXHAUSTED"}')).toBe(1);
+  const minting = await aPool(deps, {
+    programId,
+    codes: 0,
+    input: { exhaustion: 'TOP_UP', maxCodes: 5 },
+  });
+  await api.data(secretKey, CLAIM, { input: { poolId: minting.id, email: 'one@example.com' } });
+  expect([await of('CLAIMED'), await of('TOP_UP')]).toEqual([2, 0]);
   expect(await scrape()).not.toMatch(/example\.com|[0-9a-f]{8}-[0-9a-f]{4}-/);
 });
 
@@ -47,6 +54,8 @@ test('awards that are withheld, and days that the tracker had lost, are counted'
   await deps.redis.flushdb();
   await ledger.award(member, 'o-2', { amount: 10 });
   expect(await number('flash_cap_rebuilds_total')).toBe(1);
+  const came = [...(await scrape()).matchAll(/operation="award",outcome="(\w+)"\} (\d+)/g)];
+  expect(came.map(([, outcome, count]) => [outcome, count])).toEqual([['AWARDED', '2']]);
   const away = await testDeps({
     databaseUrl: deps.config.databaseUrl,
     config: { redisUrl: 'redis://127.0.0.1:1' },
