@@ -44,9 +44,11 @@ export function idsFor(request: FastifyRequest): Record<string, unknown> {
   const context = contextOf(request);
   if (!context) return {};
   const { caller, members } = context;
-  return {
-    ...(caller.kind !== 'root' && { programId: caller.programId }),
-    ...(caller.kind === 'key' && { keyId: caller.keyId }),
-    ...(members.size > 0 && { members: [...members] }),
-  };
+  return { ...idsOf(caller), ...(members.size > 0 && { members: [...members] }) };
 }
+
+/** Which program, and which of its keys. */
+export const idsOf = (caller: Caller): Record<string, unknown> => ({
+  ...(caller.kind !== 'root' && { programId: caller.programId }),
+  ...(caller.kind === 'key' && { keyId: caller.keyId }),
+});

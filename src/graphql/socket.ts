@@ -21,7 +21,7 @@ import { apiMetrics } from '../http/metrics.ts';
 import { badInput } from '../kernel/errors.ts';
 import { authenticate, type Caller } from '../programs/index.ts';
 import { authorise } from './authorise.ts';
-import type { Context } from './context.ts';
+import { type Context, idsOf } from './context.ts';
 import { syntaxMessage, validationMessage, variableFaults } from './discretion.ts';
 import { type Fault, faultOf } from './errors.ts';
 import { costOf, limits, MAX_COST, MAX_TOKENS } from './limits.ts';
@@ -58,6 +58,9 @@ export function socketHandler(serving: Serving): NonNullable<RouteOptions['wsHan
         const caller = await admitted(deps, { header, socket: extra.socket });
         if (!caller || !enter(caller, extra.socket)) return false;
         extra.caller = caller;
+        const { id: requestId } = extra.request;
+        const members = caller.kind === 'member' ? [caller.memberId] : undefined;
+        deps.log.info({ requestId, ...idsOf(caller), members }, 'a socket was admitted');
         checkAgain(deps, { header, socket: extra.socket });
         return true;
       },

@@ -256,7 +256,7 @@ test('each program is told its own, and who comes again is told nothing twice', 
 
 test('an internal error is told without a word of it, logged by its request, and counted', async () => {
   let text = '';
-  const log = openLog('error', {
+  const log = openLog('info', {
     write: (line: string) => {
       text += line;
     },
@@ -273,8 +273,16 @@ test('an internal error is told without a word of it, logged by its request, and
     code: 'INTERNAL_SERVER_ERROR',
     requestId: expect.any(String),
   });
-  const line = JSON.parse(text.trim().split('\n')[0] ?? '');
-  expect(line).toMatchObject({ msg: 'internal error', requestId: error?.extensions?.requestId });
+  const lines = text.split('\n').flatMap((line) => (line ? [JSON.parse(line)] : []));
+  const { requestId } = error?.extensions ?? {};
+  const admitted = {
+    msg: 'a socket was admitted',
+    requestId,
+    programId,
+    keyId: expect.any(String),
+  };
+  expect(lines).toMatchObject([admitted, { msg: 'internal error', requestId }]);
+  expect(text).not.toContain(secretKey);
   expect(JSON.stringify(heard.messages)).not.toContain('zebra');
   const numbers = await deps.metrics.metrics();
   expect(numbers).toContain('flash_graphql_errors_total{code="INTERNAL_SERVER_ERROR"} 1');
