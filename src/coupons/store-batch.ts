@@ -79,9 +79,12 @@ export async function checkRoom(tx: Tx, { pool, count }: { pool: Pool; count: nu
  * How many codes `maxCodes` still allows. A batch counts with all that it ever made, a job with all
  * that it is to make, and one that was given up with nothing.
  */
-export async function roomIn(tx: Tx, pool: Pool): Promise<number> {
+export async function roomIn(
+  db: Pick<Tx, '$queryRaw'>,
+  pool: Pick<Pool, 'programId' | 'id' | 'maxCodes'>,
+): Promise<number> {
   if (pool.maxCodes === null) return Number.MAX_SAFE_INTEGER;
-  const [row] = await tx.$queryRaw<{ made: bigint }[]>`
+  const [row] = await db.$queryRaw<{ made: bigint }[]>`
     SELECT coalesce((SELECT sum(b.count) FROM code_batches b
         WHERE b.program_id = ${pool.programId}::uuid AND b.pool_id = ${pool.id}::uuid
           AND b.job_id IS NULL), 0)

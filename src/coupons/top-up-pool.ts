@@ -63,8 +63,8 @@ async function isLow(db: Reader, pool: Pick<Pool, 'programId' | 'id'>): Promise<
 }
 
 /**
- * The pools that a worker should look at: ACTIVE, topping themselves up, and low; of one program,
- * or of all.
+ * The pools that a worker should look at: ACTIVE, topping themselves up, and low, with room for
+ * more; of one program, or of all.
  */
 export async function poolsRunningLow(
   deps: Deps,
@@ -72,11 +72,11 @@ export async function poolsRunningLow(
 ): Promise<PoolRef[]> {
   const pools = await deps.db.pool.findMany({
     where: { ...of, status: 'ACTIVE', exhaustion: 'TOP_UP' },
-    select: { programId: true, id: true },
+    select: { programId: true, id: true, maxCodes: true },
   });
   const low: PoolRef[] = [];
   for (const pool of pools)
-    if (await isLow(deps.db, pool))
+    if ((await isLow(deps.db, pool)) && (await roomIn(deps.db, pool)) > 0)
       low.push({ programId: pool.programId as ProgramId, poolId: pool.id as PoolId });
   return low;
 }

@@ -150,14 +150,20 @@ test('the last minting is what maxCodes leaves, and a low pool is found by the w
   expect(await topUpPool(deps, ref)).toBe(500);
   expect(await poolsRunningLow(deps)).not.toContainEqual(ref);
   expect(await unchanged(deps.db, () => topUpPool(deps, ref))).toBe(0);
-  const ids = await deps.db.code.findMany({ where: { poolId }, take: 451, select: { id: true } });
-  await deps.db.code.updateMany({
-    where: { id: { in: ids.map(({ id }) => id) } },
-    data: { status: 'REVOKED', revokedAt: after(0) },
-  });
+  const revoke = async (take: number) => {
+    const where = { poolId, status: 'AVAILABLE' } as const;
+    const ids = await deps.db.code.findMany({ where, take, select: { id: true } });
+    await deps.db.code.updateMany({
+      where: { id: { in: ids.map(({ id }) => id) } },
+      data: { status: 'REVOKED', revokedAt: after(0) },
+    });
+  };
+  await revoke(451);
   expect(await poolsRunningLow(deps)).toContainEqual(ref);
   expect(await topUpPool(deps, ref)).toBe(20);
   expect(await topUpPool(deps, ref)).toBe(0);
+  await revoke(69);
+  expect(await poolsRunningLow(deps)).not.toContainEqual(ref);
   expect(await generated(poolId)).toBe(520);
 });
 
