@@ -1,8 +1,8 @@
-/** The daily evaluation of tiers, on a day on which it is everybody's turn. */
+/** The daily evaluation of tiers, on a day on which it is everybody's turn, and on one after it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProgramId } from '../../src/kernel/ids.ts';
 import { createProgram } from '../../src/programs/index.ts';
-import { runWorker } from '../../src/workers/index.ts';
+import { advanceClock, runWorker } from '../../src/workers/index.ts';
 import type { Result } from '../report.ts';
 import { haveMembers, SPACES, settle } from '../seed.ts';
 import type { World } from '../world.ts';
@@ -10,6 +10,9 @@ import type { Line } from './line.ts';
 import { memoryLine, type Sample, sample } from './peaks.ts';
 
 const MOST_SECONDS = 120;
+/** Whatever the number of members: nothing is due for any of them. */
+const MOST_IDLE_SECONDS = 1;
+const DAY_MS = 86_400_000;
 const EVERY_MS = 500;
 const CHUNK = 100_000;
 /** Of so many members one has points for no more than a grace. */
@@ -77,9 +80,23 @@ async function sampled(work: () => Promise<void>): Promise<{ seconds: number; sa
   return { seconds: passed(), samples };
 }
 
+/** All of the next day's work, in seconds. */
+async function idleDay({ deps, sql }: World, programId: ProgramId): Promise<number> {
+  const changes = async () =>
+    (await sql.query('SELECT count(*) FROM events WHERE program_id = $1', [programId])).rows;
+  const to = new Date(deps.clock.now().getTime() + DAY_MS);
+  const before = await changes();
+  const began = performance.now();
+  await advanceClock(deps, { programId, to });
+  const seconds = (performance.now() - began) / 1_000;
+  const [was, is] = [before, await changes()].map((rows) => rows[0]?.count);
+  if (was !== is) throw new Error(`${was} events before an idle day, ${is} after it`);
+  return seconds;
+}
+
 async function run(world: World): Promise<Result[]> {
   const count = world.options.evaluated;
-  const input = { name: 'Ladder', currency: 'USD', timeZone: 'UTC', sandbox: false };
+  const input = { name: 'Ladder', currency: 'USD', timeZone: 'UTC', sandbox: true };
   const { program } = await createProgram(world.deps, { input });
   const programId = program.id as ProgramId;
   await climbed(world, { programId, first: SPACES.evaluated, count });
@@ -89,6 +106,7 @@ async function run(world: World): Promise<Result[]> {
     if (done.scanned !== count || done.changed !== count / ONE_FALLS_OF)
       throw new Error(`${done.scanned} of ${count} were looked at, ${done.changed} changed`);
   });
+  const idle = await idleDay(world, programId);
   const times = { p50: null, p99: null };
   const most = (MOST_SECONDS * count) / 1_000_000;
   return [
@@ -98,6 +116,11 @@ async function run(world: World): Promise<Result[]> {
       ...{ target: `<= ${most} s`, met: seconds <= most },
     },
     memoryLine('its memory', { samples, all: seconds }),
+    {
+      operation: 'the next day, due for none of them (s)',
+      ...{ ours: idle, baseline: null, ratio: null, ...times },
+      ...{ target: `<= ${MOST_IDLE_SECONDS} s`, met: idle <= MOST_IDLE_SECONDS },
+    },
   ];
 }
 
