@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { importCodes } from '../../src/coupons/index.ts';
 import { buildServer } from '../../src/graphql/server.ts';
+import { parseKeyring } from '../../src/kernel/crypto.ts';
 import { readCsv } from '../../src/kernel/csv.ts';
 import type { CampaignId } from '../../src/kernel/ids.ts';
 import { exportCodes } from '../../src/marketing/index.ts';
@@ -181,6 +182,24 @@ test('a long file comes in pieces, each revealed only when it is asked for', asy
   expect(seen).toEqual([0, 500, 1_000, 1_200]);
   const records = readCsv(text, 'csv').filter((cells) => cells.length > 1);
   expect(new Set(records.map((cells) => cells[5])).size).toBe(1_201);
+});
+
+test('a file that fails after its beginning is cut off, and the log says why', async () => {
+  const { id } = await mailing.create((await mailing.pool(1)).id, [{ email: address() }]);
+  await mailing.issue(id);
+  const { databaseUrl } = deps.config;
+  const encryptionKeys = parseKeyring(`other:${Buffer.alloc(32, 9).toString('base64')}`);
+  const keyless = await testDeps({ databaseUrl, config: { encryptionKeys } });
+  const logged = vi.spyOn(keyless.log, 'error');
+  const { url } = await startApi(keyless);
+  const answer = await fetch(`${url}/campaigns/${id}/codes.csv`, {
+    headers: { authorization: `Bearer ${secretKey}` },
+  });
+  await expect(answer.text()).rejects.toThrow('terminated');
+  const requestId = answer.headers.get('x-request-id');
+  expect(logged.mock.calls).toEqual([
+    [{ err: expect.any(Error), requestId }, 'a file of codes was cut off'],
+  ]);
 });
 
 test('for a reader who stops reading nothing more is made than a page or two', async () => {
