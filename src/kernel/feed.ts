@@ -35,12 +35,9 @@ export function readCursor(text: string): Cursor | undefined {
   return cursor.xid <= MAX_NUMBER && cursor.id <= MAX_NUMBER ? cursor : undefined;
 }
 
-/**
- * Where a page begins: at the beginning where nothing was named. An empty text names nothing, and
- * is refused: of a replay it would be everything again, for want of a variable.
- */
+/** Where a page begins: at the beginning where nothing was named, as in every list. */
 export const readAfter = (after: string | null | undefined): Cursor | undefined =>
-  after == null ? START : readCursor(after);
+  after ? readCursor(after) : START;
 
 const number36 = (text: string): bigint =>
   [...text].reduce((sum, digit) => sum * 36n + BigInt(Number.parseInt(digit, 36)), 0n);

@@ -57,7 +57,7 @@ test('page by page it is the same, and any event’s id is a place to go on from
     more = next.pageInfo.hasNextPage;
   }
   expect(found).toEqual(all);
-  expect((await page({ after: '0-0' })).nodes).toEqual(all);
+  for (const first of ['0-0', '', null]) expect((await page({ after: first })).nodes).toEqual(all);
   expect((await page({ after: all[4]?.id })).nodes).toEqual(all.slice(5));
   expect(await page({ after })).toEqual({
     nodes: [],
@@ -114,7 +114,6 @@ test('a rare type among many others: pages that are empty, until it comes', asyn
 test.each([
   ['a cursor that is none', { after: 'nonsense' }, 'after'],
   ['an empty cursor', { after: '-' }, 'after'],
-  ['an empty text', { after: '' }, 'after'],
   ['a cursor beyond all numbers', { after: 'zzzzzzzzzzzzz-zzzzzzzzzzzzz' }, 'after'],
   ['a page of nothing', { first: 0 }, 'first'],
   ['a page too long', { first: 201 }, 'first'],
