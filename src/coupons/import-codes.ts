@@ -37,7 +37,8 @@ export async function importCodes(deps: Deps, args: Import): Promise<CodeBatch> 
   const within = conflictsWithin(rows);
   const pool = await poolOf(deps, of);
   const list = { pool, rows, key };
-  if (within.length > 0) throw rowsRefused([...within, ...(await takenRows(deps, list))]);
+  if (within.length > 0)
+    throw rowsRefused([...within, ...(await takenRows(deps, { ...list, within }))]);
   const { batch, taken } = await importRows(deps, { ...list, operation: 'importCodes' });
   if (!batch) throw rowsRefused(taken);
   return batch;
@@ -90,9 +91,12 @@ export async function importRows(
   );
 }
 
-/** Those that the program has already, under any look-up key; each text once. */
-export async function takenRows(deps: Deps, { pool, rows }: Rows): Promise<ImportConflict[]> {
-  const skipped = new Set(conflictsWithin(rows).map(({ row }) => row));
+/** Of the rows that have no conflict within, those that the program has under any look-up key. */
+export async function takenRows(
+  deps: Deps,
+  { pool, rows, within }: Rows & { within: readonly ImportConflict[] },
+): Promise<ImportConflict[]> {
+  const skipped = new Set(within.map(({ row }) => row));
   const asked = rows
     .filter(({ row }) => !skipped.has(row))
     .map(({ row, text }) => ({ row, hashes: lookupHashes(deps, canonicalForm(text)) }));

@@ -42,7 +42,10 @@ export async function importCsv(deps: Deps, args: ImportCsv): Promise<ImportRepo
   const report = { rows: rows.length, conflicts: within, batch: undefined };
   if (args.dryRun) await checkPool(deps, of);
   if (args.dryRun || within.length > 0)
-    return { ...report, conflicts: inOrder([...within, ...(await takenRows(deps, of))]) };
+    return {
+      ...report,
+      conflicts: inOrder([...within, ...(await takenRows(deps, { ...of, within }))]),
+    };
   const { batch, taken } = await importRows(deps, { ...of, operation: 'importCsv' });
   return { ...report, conflicts: taken, batch };
 }

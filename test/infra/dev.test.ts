@@ -6,8 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Home, postgresPort, temporaryHome } from '../support/home.ts';
 import { type DevProcess, end, runProgram, startDev } from '../support/process.ts';
-
-const PATIENCE = { timeout: 120_000 };
+import { PATIENCE } from '../support/torture.ts';
 
 let home: Home;
 let program: string;

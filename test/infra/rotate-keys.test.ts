@@ -7,8 +7,7 @@ import { runningAt } from '../../src/embedded/postgres.ts';
 import { post } from '../support/api.ts';
 import { type Home, postgresFolder, temporaryHome } from '../support/home.ts';
 import { type DevProcess, end, runProgram, startDev } from '../support/process.ts';
-
-const PATIENCE = { timeout: 120_000 };
+import { PATIENCE } from '../support/torture.ts';
 
 let home: Home;
 beforeAll(async () => {
@@ -92,40 +91,42 @@ test('where there is no embedded database it says so, and adds no keys', PATIENC
 
 const DONE = { code: 0, said: 'Every code is under the first keys.\n' };
 
-test('keys are added, refused until the restart, and then every code is under them', {
-  timeout: 120_000,
-}, async () => {
-  const before = await startDev(settings());
-  const first = await claim(before, 'early@example.com');
-  const old = await keysInUse();
-  expect(await rotateKeys()).toEqual(DONE);
+test(
+  'keys are added, refused until the restart, and then every code is under them',
+  PATIENCE,
+  async () => {
+    const before = await startDev(settings());
+    const first = await claim(before, 'early@example.com');
+    const old = await keysInUse();
+    expect(await rotateKeys()).toEqual(DONE);
 
-  const added = await rotateKeys('--add-keys');
-  expect(added).toMatchObject({ code: 0, said: expect.stringContaining('Restart npm start') });
-  const refused = await rotateKeys();
-  expect(refused).toMatchObject({ code: 1, said: expect.stringMatching(/restart it\n$/) });
-  expect(await keysInUse()).toEqual(old);
-  expect(await claim(before, 'early@example.com')).toEqual({ ...first, alreadyClaimed: true });
+    const added = await rotateKeys('--add-keys');
+    expect(added).toMatchObject({ code: 0, said: expect.stringContaining('Restart npm start') });
+    const refused = await rotateKeys();
+    expect(refused).toMatchObject({ code: 1, said: expect.stringMatching(/restart it\n$/) });
+    expect(await keysInUse()).toEqual(old);
+    expect(await claim(before, 'early@example.com')).toEqual({ ...first, alreadyClaimed: true });
 
-  await end(before, 'SIGTERM');
-  const after = await startDev(settings());
-  expect(after.sandboxKey).toBe(before.sandboxKey);
-  const moved = await rotateKeys();
-  expect(moved).toMatchObject({
-    code: 0,
-    said: expect.stringMatching(/^100 codes were moved\.$/m),
-  });
-  const [now, ...others] = await keysInUse();
-  expect(others).toEqual([]);
-  expect(now).toMatchObject({ codes: 100, ...(await firstKeys()) });
-  expect(now?.encryption).not.toBe(old[0]?.encryption);
-  expect(now?.lookup).not.toBe(old[0]?.lookup);
+    await end(before, 'SIGTERM');
+    const after = await startDev(settings());
+    expect(after.sandboxKey).toBe(before.sandboxKey);
+    const moved = await rotateKeys();
+    expect(moved).toMatchObject({
+      code: 0,
+      said: expect.stringMatching(/^100 codes were moved\.$/m),
+    });
+    const [now, ...others] = await keysInUse();
+    expect(others).toEqual([]);
+    expect(now).toMatchObject({ codes: 100, ...(await firstKeys()) });
+    expect(now?.encryption).not.toBe(old[0]?.encryption);
+    expect(now?.lookup).not.toBe(old[0]?.lookup);
 
-  expect(await claim(after, 'early@example.com')).toEqual({ ...first, alreadyClaimed: true });
-  const second = await claim(after, 'late@example.com');
-  expect(second).toMatchObject({ alreadyClaimed: false });
-  expect(second.code.id).not.toBe(first.code.id);
-  for (const { plaintext, code } of [first, second]) {
-    expect(await redeem(after, plaintext)).toEqual({ code: { id: code.id, status: 'REDEEMED' } });
-  }
-});
+    expect(await claim(after, 'early@example.com')).toEqual({ ...first, alreadyClaimed: true });
+    const second = await claim(after, 'late@example.com');
+    expect(second).toMatchObject({ alreadyClaimed: false });
+    expect(second.code.id).not.toBe(first.code.id);
+    for (const { plaintext, code } of [first, second]) {
+      expect(await redeem(after, plaintext)).toEqual({ code: { id: code.id, status: 'REDEEMED' } });
+    }
+  },
+);
