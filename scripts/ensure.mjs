@@ -4,12 +4,11 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  renameSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -17,9 +16,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const GENERATED = 'src/generated';
-const LOCK = path.join(GENERATED, '.lock');
+const RUNS = path.join(GENERATED, '.runs');
 const INSTALLED = 'node_modules/.flash-installed';
-const STALE_LOCK_MS = 15 * 60_000;
+/** After this a line says nothing: its process number may have been given to another. */
+const STALE_RUN_MS = 15 * 60_000;
 
 const bin = (pkg, file) => path.join('node_modules', pkg, file);
 const JOBS = {
@@ -149,11 +149,11 @@ async function make(name) {
   return true;
 }
 
-function lockIsHeld() {
-  const age = Date.now() - (statSync(LOCK, { throwIfNoEntry: false })?.mtimeMs ?? 0);
-  const pid = Number(readOr(LOCK, ''));
-  if (age > STALE_LOCK_MS || pid === process.pid) return false;
-  if (!pid) return age < 1000; // made a moment ago, its number not yet written
+/** Whether the run of a line is still at it: no second line yet, and its process lives. */
+function isAtIt(line, lines) {
+  const [pid, since] = line.split('@').map(Number);
+  const isDone = lines.indexOf(line) !== lines.lastIndexOf(line);
+  if (isDone || pid === process.pid || !(Date.now() - since < STALE_RUN_MS)) return false;
   try {
     process.kill(pid, 0);
     return true;
@@ -162,32 +162,26 @@ function lockIsHeld() {
   }
 }
 
-/** One run at a time in a checkout: `npm start` and `npm test` may be typed at the same moment. */
-async function lock() {
+/**
+ * One run at a time in a checkout: `npm start` and `npm test` may be typed at the same moment. Each
+ * writes its line at the end of one file and waits for those above it. Lines are only ever added:
+ * a lock that one of two takes away when its holder has died may be the other's new one.
+ */
+async function takeTurn() {
+  const me = `${process.pid}@${Date.now()}`;
+  const write = () => appendFileSync(RUNS, `${me}\n`);
   mkdirSync(GENERATED, { recursive: true });
-  for (let told = false; ; ) {
-    try {
-      writeFileSync(LOCK, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-    }
-    if (lockIsHeld()) {
-      if (!told) console.log('Another run is making the same files: waiting for it ...');
-      told = true;
-      await sleep(100);
-      continue;
-    }
-    // Renaming is atomic: of two that find a dead lock, one moves it away.
-    const dead = `${LOCK}-${process.pid}`;
-    try {
-      renameSync(LOCK, dead);
-    } catch {}
-    rmSync(dead, { force: true });
-  }
-  process.once('exit', () => rmSync(LOCK, { force: true }));
+  write();
+  process.once('exit', write);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.once(signal, () => process.exit(130));
+  for (let told = false; ; told = true) {
+    const lines = readFileSync(RUNS, 'utf8').trim().split('\n');
+    const before = lines.slice(0, lines.indexOf(me));
+    if (!before.some((line) => isAtIt(line, lines))) return;
+    if (!told) console.log('Another run is making the same files: waiting for it ...');
+    await sleep(100);
+  }
 }
 
 checkNode();
@@ -200,7 +194,7 @@ if (unknown) {
 }
 const stale = () => names.filter((name) => !isMade(name));
 if (!packagesAreHere() || stale().length > 0) {
-  await lock();
+  await takeTurn();
   if (!packagesAreHere()) await install();
   const made = await Promise.all(stale().map(make));
   if (made.includes(false)) process.exitCode = 1;

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { PATIENCE } from '../support/torture.ts';
 
 const execute = promisify(execFile);
 
@@ -111,13 +112,31 @@ test('only what is made from the changed file is made again', async () => {
   expect(await ran()).toEqual(['graphql']);
 });
 
-test('two at once make everything once, and a lock that a killed run left is no hindrance', async () => {
+test('several at once make everything once, and runs that were killed are no hindrance', async () => {
   await ensure('graphql');
   await ran();
-  await put('src/generated/.lock', '999999999');
-  const runs = await Promise.all([ensure(), ensure()]);
-  expect(runs.map((run) => run.code)).toEqual([0, 0]);
+  const now = Date.now();
+  const killed = `999999998@${now}\n999999999@${now}\n`;
+  const reused = `${process.pid}@${now - 16 * 60_000}\n`;
+  await put('src/generated/.runs', killed + reused);
+  const runs = await Promise.all([ensure(), ensure(), ensure()]);
+  expect(runs.map((run) => run.code)).toEqual([0, 0, 0]);
   expect(await ran()).toEqual(['playground', 'prisma']);
+});
+
+test('a run waits for one that is still at it, and goes on when that one is done', async () => {
+  await ensure('graphql');
+  await ran();
+  const runs = path.join(checkout, 'src/generated/.runs');
+  const other = `${process.pid}@${Date.now()}\n`;
+  await writeFile(runs, other);
+  const waiting = ensure('prisma');
+  await expect.poll(() => readFile(runs, 'utf8'), PATIENCE).not.toBe(other);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await ran()).toEqual(['']);
+  await appendFile(runs, other);
+  expect(await waiting).toMatchObject({ code: 0 });
+  expect(await ran()).toEqual(['prisma']);
 });
 
 test('what fails is reported with its own words, and is tried again the next time', async () => {
