@@ -36,7 +36,7 @@ export type Config = {
   trustProxy: boolean | string[];
   /** The language model that speaks for the advisor. None: its rules do. */
   advisor?: AdvisorModel;
-  /** For a whole report of the advisor: the facts, the model, and retries. */
+  /** For what a report of the advisor waits for: the facts, the model, and retries. */
   advisorPatienceMs: number;
   /** The base of an OTLP collector, to which `/v1/traces` is appended. None: no traces. */
   traceUrl?: string;
@@ -61,7 +61,8 @@ export class ConfigError extends SetupError {
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-const ADVISOR_PATIENCE_MS = 10_000;
+// Half a second less than a report may take in all: the answer is still to be written.
+const ADVISOR_PATIENCE_MS = 9_500;
 const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal'];
 
 const required = (expected: string) =>

@@ -101,12 +101,13 @@ export function fitted(wish: Wish, limits: Limits): Proposal | undefined {
   const { draft } = wish;
   const segment = limits.facts.segments.find(({ name }) => name === wish.segment);
   const discount = discountWithin(draft, limits);
+  if (!segment || !discount) return undefined;
   const [title, rationale, name] = [
     plainText(wish.title, MAX_TITLE),
     plainText(wish.rationale, MAX_RATIONALE),
     plainText(draft.name, MAX_TITLE),
   ];
-  if (!segment || !discount || !title || !rationale || !name) return undefined;
+  if (!title || !rationale || !name) return undefined;
   const perMemberLimit = within(draft.perMemberLimit ?? 1, [1, MOST_CODES_EACH]);
   const most = Math.min(Math.max(segment.members * perMemberLimit, FEWEST_CODES), MOST_CODES);
   const mostOrder = largestMinimum(limits.facts);

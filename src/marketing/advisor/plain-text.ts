@@ -5,7 +5,7 @@
  */
 
 // What stands further back would be cut off anyway, and patterns take long over long words.
-const MAX_READ = 1_000;
+const MAX_READ = 500;
 // Zero-width and bidirectional characters hide or turn around what is read: gone without a trace.
 const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
 // A third mark over one letter begins to cover the lines above.
@@ -25,7 +25,9 @@ const CUT_OUT = [
  * and no number left that could be read.
  */
 export function plainText(text: string, max: number): string {
-  let plain = text.slice(0, MAX_READ).replace(INVISIBLE, '').normalize('NFKC');
+  const read = text.slice(0, MAX_READ).replace(INVISIBLE, '');
+  // One character may become eighteen.
+  let plain = read.normalize('NFKC').slice(0, MAX_READ);
   plain = plain.replace(PILED_UP, '$1').replaceAll('٪', '%');
   plain = plain.replaceAll("'", '’'); // the one that ends no attribute
   for (const pattern of CUT_OUT) plain = plain.replace(pattern, ' ');
