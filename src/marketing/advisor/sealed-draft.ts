@@ -2,7 +2,7 @@
  * A suggestion's id is its draft, sealed under the keyring of the codes: nothing is stored, and
  * only what this engine has proposed to this program can be adopted.
  */
-import { type Keyring, nonceBytes, open, type Random, seal } from '../../kernel/crypto.ts';
+import { hmac, type Keyring, nonceBytes, open, seal } from '../../kernel/crypto.ts';
 import type { ProgramId } from '../../kernel/ids.ts';
 import type { Draft } from '../types.ts';
 
@@ -13,16 +13,19 @@ const ID = /^([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{40,4000})$/;
 /** Not the form of a code's context, so that neither can be opened as the other. */
 const contextOf = (programId: ProgramId) => Buffer.from(`suggestion of ${programId}`);
 
+/**
+ * The same draft has the same id, as the same data has the same suggestions. So its nonce is no
+ * chance: it is a keyed hash of all that is sealed, and another one for every other text.
+ */
 export function sealDraft(
-  deps: Keys & { random: Random },
-  of: { programId: ProgramId; draft: Draft },
+  deps: Keys,
+  { programId, draft }: { programId: ProgramId; draft: Draft },
 ): string {
   const { id, key } = deps.config.encryptionKeys.current;
-  const box = seal(key, {
-    text: JSON.stringify(of.draft),
-    context: contextOf(of.programId),
-    nonce: deps.random.bytes(nonceBytes),
-  });
+  const text = JSON.stringify(draft);
+  const context = contextOf(programId);
+  const nonce = hmac(key, `nonce: ${context}: ${text}`).subarray(0, nonceBytes);
+  const box = seal(key, { text, context, nonce });
   return `${id}.${box.toString('base64url')}`;
 }
 
