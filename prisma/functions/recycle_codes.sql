@@ -9,6 +9,15 @@ RETURNS uuid[] LANGUAGE sql STABLE AS $$
       SELECT FROM redemptions r WHERE r.program_id = p_program AND r.code_id = c.id)
 $$;
 
+-- All but those that were put in the place of a code that was handed out: whoever had that one is
+-- to have a code again.
+CREATE OR REPLACE FUNCTION without_stand_ins(p_program uuid, p_codes uuid[])
+RETURNS uuid[] LANGUAGE sql STABLE AS $$
+  SELECT coalesce(array_agg(c.id), '{}') FROM unnest(p_codes) AS c(id)
+  WHERE NOT EXISTS (
+    SELECT FROM codes old WHERE old.program_id = p_program AND old.replaced_by_id = c.id)
+$$;
+
 -- Gives codes that nobody knows back to their pools: whoever held one may claim anew. The caller
 -- has locked the rows. Answers, for each recipient who has no code any more, the campaign: its
 -- count is for the caller to set right, at the very end (see note_recipients.sql).

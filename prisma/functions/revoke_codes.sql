@@ -1,8 +1,9 @@
 -- One page of a bulk revocation. Redeemed codes are left alone. A code whose text somebody was
 -- given is retired, and with replacements its holder gets a fresh one of the same pool, which
 -- nobody has seen, in its place of the limit. A code that nobody has seen goes back to its pool,
--- unless the pool is withdrawn without replacements. Of a batch every code is retired, the free
--- ones too, and none is given to anybody: its holders get codes of the pool's other batches.
+-- unless the pool is withdrawn without replacements, or with them and the code stands in for one
+-- that was seen. Of a batch every code is retired, the free ones too, and none is given to anybody:
+-- its holders get codes of the pool's other batches.
 --
 -- A fresh code is issued like any other: the pool has to be ACTIVE, and within its dates. Where
 -- `stopped_by` names a pool it is not (`missing` is null), or has so many codes too few for the
@@ -56,6 +57,7 @@ BEGIN
     v_unknown := unknown_codes(p_program, v_codes);
   END IF;
   IF v_job.replace THEN
+    v_unknown := without_stand_ins(p_program, v_unknown);
     stopped_by := closed_pool(p_program, v_job, v_codes);
     IF stopped_by IS NOT NULL THEN
       RETURN;

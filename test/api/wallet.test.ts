@@ -196,11 +196,12 @@ test('a replacement that was recycled, and is another member’s now, is told to
   ];
   const token = await createMemberToken(deps, { programId, memberId: owner.id, ttlSeconds: 60 });
   const wallet = async () => (await api.data(token, REPLACED)).me.wallet;
-  const claim = (memberId: MemberId) =>
-    claimCode(deps, { programId, poolId, memberId, actor: 'key:a' });
-  await claim(owner.id);
-  const revoke = () => revokeAll(deps, { programId, poolId, replace: true });
-  expect(await revoke()).toMatchObject({ replaced: 1 });
+  const made = await aCampaign(deps, { programId, poolId, recipients: [{ memberId: owner.id }] });
+  const [recipientId] = made.recipients;
+  await claimCode(deps, { programId, poolId, recipientId, actor: 'key:a' });
+  const revoke = (replace: boolean) =>
+    revokeAll(deps, { programId, campaignId: made.campaignId as CampaignId, replace });
+  expect(await revoke(true)).toMatchObject({ replaced: 1 });
   expect(await wallet()).toContainEqual({
     status: 'REVOKED',
     replacedBy: expect.objectContaining({
@@ -208,9 +209,9 @@ test('a replacement that was recycled, and is another member’s now, is told to
       member: expect.objectContaining({ email }),
     }),
   });
-  expect(await revoke()).toMatchObject({ recycled: 1 });
+  expect(await revoke(false)).toMatchObject({ recycled: 1 });
   expect(await wallet()).toEqual([{ status: 'REVOKED', replacedBy: null }]);
-  const given = await claim(other.id);
+  const given = await claimCode(deps, { programId, poolId, memberId: other.id, actor: 'key:a' });
   expect(given).toMatchObject({ ok: true, alreadyClaimed: false });
   expect(await wallet()).toEqual([{ status: 'REVOKED', replacedBy: null }]);
   // Were it reached by another way, the fields themselves would refuse.
