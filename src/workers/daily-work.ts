@@ -116,7 +116,8 @@ export async function retryFailures(
     SELECT day::text, (day - 1)::text AS before, step FROM program_work
     WHERE program_id = ${programId}::uuid`;
   if (!place) return;
-  for (const task of allTasks) {
+  const failing = await failingTasks(deps, programId);
+  for (const task of allTasks.filter((one) => failing.has(one.task))) {
     const position = dailyTasks.indexOf(task);
     const day = position < place.step ? place.day : place.before;
     await task.retry(deps, { programId, day, mayGoOn });

@@ -105,16 +105,25 @@ export async function failedOf(
   return new Set(open.map(({ id }) => id));
 }
 
+/** This one, unless it has failed once more since it was read: on a later day, maybe. */
+export async function resolveFailure(
+  deps: Deps,
+  { programId, id, attempts }: Pick<WorkerFailure, 'programId' | 'id' | 'attempts'>,
+): Promise<void> {
+  await deps.db.workerFailure.updateMany({
+    where: { programId, id, attempts, resolvedAt: null },
+    data: { resolvedAt: deps.clock.now() },
+  });
+}
+
 /** All open ones of the task but those named. */
 export async function resolveFailures(
   deps: Deps,
-  of: Open & { ids?: bigint[]; except?: bigint[] },
+  { programId, task, except = [] }: Open & { except?: bigint[] },
 ): Promise<void> {
-  const { programId, task, ids = null, except = [] } = of;
   await deps.db.$executeRaw`
     UPDATE worker_failures SET resolved_at = ${deps.clock.now()}
     WHERE program_id = ${programId}::uuid AND task = ${task}::worker_task AND resolved_at IS NULL
-      AND (${ids}::bigint[] IS NULL OR id = ANY (${ids}::bigint[]))
       AND id <> ALL (${except}::bigint[])`;
 }
 

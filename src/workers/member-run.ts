@@ -2,7 +2,7 @@ import type { Deps } from '../deps.ts';
 import type { WorkerFailure } from '../generated/prisma/client.ts';
 import { inPages, PAGE } from '../kernel/in-pages.ts';
 import type { MemberTask } from '../kernel/member-task.ts';
-import { failedOf, openFailures, resolveFailures } from './failures.ts';
+import { failedOf, openFailures, resolveFailure } from './failures.ts';
 import { giveWay } from './give-way.ts';
 import { DAYS_AT_ONCE, emptyRun, fail, type RunOf, type Task, type WorkerRun } from './task.ts';
 
@@ -101,7 +101,7 @@ async function catchUpOne(
       return;
     }
   }
-  await resolveFailures(deps, { programId, task: run.task, ids: [failure.id] });
+  await resolveFailure(deps, failure);
   run.changed += changed === 0 ? 0 : 1;
 }
 

@@ -1,8 +1,9 @@
 import { Counter, Histogram } from 'prom-client';
 import type { Deps } from '../deps.ts';
+import type { WorkerTask } from '../generated/prisma/client.ts';
 import { registeredOnce, watchCounts, watchNumber } from '../kernel/metrics.ts';
 import { traced } from '../kernel/trace.ts';
-import { emptyRun, type Task, type WorkerRun } from './task.ts';
+import { emptyRun, type RunOf, type Task, type WorkerRun } from './task.ts';
 
 /**
  * The runs of this process, and what any process can say of the whole fleet: the queue and the open
@@ -82,26 +83,33 @@ function watchFailures(deps: Deps): void {
 /** The same task, with a line in the log, numbers and a span for each run. */
 export const measured = (task: Task): Task => ({
   ...task,
-  run: async (deps, of) => {
+  run: measuredRun(task.task, task.run),
+  // Of those who failed before nobody may be due yet: that is no run.
+  retry: measuredRun(task.task, task.retry, ({ scanned, failed }) => scanned + failed > 0),
+});
+
+function measuredRun(name: WorkerTask, call: Task['run'], isOne = (_: WorkerRun) => true) {
+  return async (deps: Deps, of: RunOf): Promise<WorkerRun> => {
     const began = performance.now();
     const about = { programId: of.programId, day: of.day };
-    const into = emptyRun(task.task);
+    const into = emptyRun(name);
     const say = (run: WorkerRun, message: string) => {
+      if (!isOne(run)) return;
       observe(deps, { run, seconds: (performance.now() - began) / 1000 });
       const { failures, ...counts } = run;
       const members = failures.map(({ memberId }) => memberId);
       deps.log.info({ ...about, ...counts, ...(run.failed && { members }) }, message);
     };
     try {
-      const run = await traced(`task ${task.task}`, about, () => task.run(deps, { ...of, into }));
+      const run = await traced(`task ${name}`, about, () => call(deps, { ...of, into }));
       say(run, 'task done');
       return run;
     } catch (error) {
       say(into, 'task stopped');
       throw error;
     }
-  },
-});
+  };
+}
 
 type JobRun = { job: string; programId: string | undefined; work: () => Promise<void> };
 

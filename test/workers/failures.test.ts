@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
+import type { WorkerFailure } from '../../src/generated/prisma/client.ts';
 import { advanceClock as moveClock } from '../../src/programs/index.ts';
-import { recordFailure } from '../../src/workers/failures.ts';
+import { recordFailure, resolveFailure } from '../../src/workers/failures.ts';
 import { advanceClock, runWorker } from '../../src/workers/index.ts';
 import { jobs } from '../../src/workers/jobs.ts';
 import { startApi } from '../support/api.ts';
@@ -48,6 +49,20 @@ test('a member who fails on one day is tried on every later one, and caught up',
   expect(await own.points(sick)).toEqual([0, 0, 0, 0]);
   expect(await open(programId)).toEqual([]);
   expect(await own.differences()).toEqual([]);
+});
+
+test('whoever was caught up stays open when a later day has failed meanwhile', async () => {
+  const { programId, repair, sick } = await oneSick();
+  await advanceClock(deps, { programId, to: later(32) });
+  const [read] = (await open(programId)) as [WorkerFailure];
+  const again = { programId, task: 'EXPIRE_POINTS', memberId: sick, error: new Error() } as const;
+  await recordFailure(deps, { ...again, day: '2021-02-05' });
+  await resolveFailure(deps, read);
+  const [left] = (await open(programId)) as [WorkerFailure];
+  expect(left).toMatchObject({ id: read.id, day: new Date('2021-02-05'), attempts: 2 });
+  await resolveFailure(deps, left);
+  expect(await open(programId)).toEqual([]);
+  await repair();
 });
 
 test('the fleet tries again after one minute, two, four, and no sooner', async () => {

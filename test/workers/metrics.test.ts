@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { retryFailures } from '../../src/workers/daily-work.ts';
 import { advanceClock, startWorkers } from '../../src/workers/index.ts';
 import { startApi } from '../support/api.ts';
 import { testDeps } from '../support/database.ts';
@@ -27,7 +28,7 @@ test('the fleet is counted: runs, failures, the queue and its oldest job', async
       SELECT FROM graphile_worker.add_job('nobody_knows',
         run_at := ${new Date(Date.now() + seconds * 1_000)})`;
   const { programId, members, start } = await everythingDue(deps, { day: '2021-03-05', count: 3 });
-  await poison(deps, { task: 'BIRTHDAY_BONUS', memberId: members[0] as string });
+  const repair = await poison(deps, { task: 'BIRTHDAY_BONUS', memberId: members[0] as string });
   await advanceClock(deps, { programId, to: start });
   const after = await numbers();
   expect(after('flash_worker_runs_total{task="EXPIRE_POINTS"}')).toBe(1);
@@ -39,6 +40,25 @@ test('the fleet is counted: runs, failures, the queue and its oldest job', async
   expect(after('flash_queue_jobs')).toBe(1);
   expect(after('flash_queue_oldest_job_seconds')).toBeGreaterThan(89);
   expect(after('flash_queue_oldest_job_seconds')).toBeLessThan(150);
+  // The fleet's own attempts are counted as well: one that fails, one that finds nobody due, and
+  // one that succeeds.
+  const retry = () => retryFailures(deps, { programId, mayGoOn: () => {} });
+  const bringForward = () =>
+    deps.db.workerFailure.updateMany({
+      where: { programId },
+      data: { nextAttemptAt: new Date(0) },
+    });
+  await bringForward();
+  await retry();
+  await retry();
+  await repair();
+  await bringForward();
+  await retry();
+  const last = await numbers();
+  expect(last('flash_worker_failures_total{task="BIRTHDAY_BONUS"}')).toBe(2);
+  expect(last('flash_worker_changed_total{task="BIRTHDAY_BONUS"}')).toBe(3);
+  expect(last('flash_worker_runs_total{task="BIRTHDAY_BONUS"}')).toBe(3);
+  expect(last('flash_worker_runs_total{task="EXPIRE_POINTS"}')).toBe(1);
 });
 
 test('each job of the queue is counted by how it ended', async () => {
