@@ -6,8 +6,8 @@ import { lockWebhook } from './sql/deliveries.ts';
 import type { Webhook, WebhookRef } from './types.ts';
 
 /**
- * Moves an endpoint's place: what comes after it is delivered (again), dead letters among it. What
- * waits from before it goes on waiting for its turn.
+ * Moves an endpoint's place: what comes after it is delivered (again), dead letters among it, and
+ * at once: a rest is over. What waits from before it goes on waiting for its turn.
  *
  * Locks: the endpoint's row: a delivery that is under way finds that its place has moved, and
  * leaves it.
@@ -30,7 +30,7 @@ export async function replayWebhook(
         AND (event_xid, event_id) > (${cursor.xid}::bigint, ${cursor.id}::bigint)`;
     return tx.webhook.update({
       where: { programId_id: { programId, id: webhookId } },
-      data: { cursorXid: cursor.xid, cursorId: cursor.id },
+      data: { cursorXid: cursor.xid, cursorId: cursor.id, resumeAt: null },
     });
   });
 }

@@ -146,6 +146,22 @@ test('what is no place in the feed cannot be replayed from', async () => {
   expect(replayWebhook.cursor).toBe('5-7');
 });
 
+test('a rest is told until it is over, and whoever asks for a replay ends it', async () => {
+  const { webhook } = await create({ url: 'https://shop.example/' });
+  const { id } = webhook;
+  const rest = async (minutes: number) => {
+    const resumeAt = new Date(deps.clock.now().getTime() + minutes * 60_000);
+    await deps.db.webhook.updateMany({ where: { id }, data: { resumeAt } });
+    const { webhooks } = await api.data(secretKey, '{ webhooks { id restsUntil } }');
+    return webhooks.find((one: { id: string }) => one.id === id).restsUntil;
+  };
+  expect(await rest(-1)).toBeNull();
+  expect(await rest(5)).not.toBeNull();
+  const { replayWebhook } = await api.data(secretKey, REPLAY, { id, after: webhook.cursor });
+  expect(replayWebhook.restsUntil).toBeNull();
+  expect(await deps.db.webhook.count({ where: { id, resumeAt: null } })).toBe(1);
+});
+
 test('a key that may only read the ledger learns nothing of endpoints', async () => {
   const key = await aKey(deps, { programId, scopes: ['LEDGER_READ'] });
   for (const document of ['{ webhooks { id } }', CREATE]) {

@@ -41,7 +41,8 @@ export const webhookResolvers = {
   },
   Webhook: {
     types: ({ types }) => (types.length === 0 ? null : types),
-    restsUntil: ({ resumeAt }) => resumeAt,
+    restsUntil: ({ resumeAt }, _, { deps }) =>
+      resumeAt && resumeAt > deps.clock.now() ? resumeAt : null,
     cursor: ({ cursorXid: xid, cursorId: id }) => cursorText({ xid, id }),
     deadLetters: (webhook, { first, after }, { deps }) =>
       listDeadLetters(deps, { ...of(webhook), first: first as number, after: after ?? null }),
