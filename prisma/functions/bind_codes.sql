@@ -1,7 +1,7 @@
 -- Binds the codes without an owner that were issued to a recipient with an address (match 2), or
 -- that guests claimed with it (match 3), to the member who has just verified it. A code that has an
 -- owner keeps it; that this member matches as well as the owner did is recorded for the merchant,
--- once. The caller holds the identity locks of the member and the address.
+-- once for each owner. The caller holds the identity locks of the member and the address.
 CREATE OR REPLACE FUNCTION bind_codes(p_program uuid, p_member uuid, p_email text)
 RETURNS int LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

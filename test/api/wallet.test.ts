@@ -126,20 +126,26 @@ describe('conflicts of ownership', () => {
     );
   });
 
-  test('end when the code is recycled, whoever is given it then', async () => {
+  test('end when the code is recycled, and may begin anew with its next owner', async () => {
     const { programId, secretKey } = await aProgram(deps);
     const { id: poolId } = await aPool(deps, { programId, codes: 1 });
     const email = `${unique('reader')}@example.com`;
     const made = await aCampaign(deps, { programId, poolId, recipients: [{ email }] });
     await issue(deps, { programId, poolId, recipientId: made.recipients[0] as string });
-    for (let i = 0; i < 2; i++) await aMember(deps, { programId, email, emailVerified: true });
+    const verified = { programId, emailVerified: true };
+    await aMember(deps, { ...verified, email });
+    const other = await aMember(deps, { ...verified, email });
     const listed = async () => (await api.data(secretKey, CONFLICTS)).ownershipConflicts.nodes;
     expect(await listed()).toHaveLength(1);
     await revokeAll(deps, { programId, campaignId: made.campaignId as CampaignId });
-    const { id: memberId } = await aMember(deps, { programId });
-    const given = await claimCode(deps, { programId, poolId, memberId, actor: 'key:a' });
+    const next = `${unique('next')}@example.com`;
+    const given = await claimCode(deps, { programId, poolId, email: next, actor: 'key:a' });
     expect(given).toMatchObject({ ok: true, alreadyClaimed: false });
+    const { externalId } = await aMember(deps, { ...verified, email: next });
     expect(await listed()).toEqual([]);
+    await aMember(deps, { ...verified, externalId: other.externalId, email: next });
+    const both = { owner: { externalId }, other: { externalId: other.externalId } };
+    expect(await listed()).toMatchObject([both]);
   });
 
   test('are for a key that may see members, and of its own program', async () => {
