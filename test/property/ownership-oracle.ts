@@ -128,8 +128,9 @@ export class Oracle {
   }
 
   private conflict(found: { code: string; owner: string; other: string }) {
-    const known = this.conflicts.some((c) => c.code === found.code && c.other === found.other);
-    if (!known) this.conflicts.push(found);
+    const isSame = (c: typeof found) =>
+      c.code === found.code && c.owner === found.owner && c.other === found.other;
+    if (!this.conflicts.some(isSame)) this.conflicts.push(found);
   }
 
   revoke(code: CodeFacts) {
@@ -137,23 +138,25 @@ export class Oracle {
   }
 
   /**
-   * All of a pool with replacements: the seen ones get the free ones that nobody has seen. Where
-   * these are too few nothing is done, and what is missing is the answer.
+   * All of a pool with replacements: the seen ones, and those that stand in for a seen one, get the
+   * free ones that nobody has seen. Where these are too few nothing is done, and what is missing is
+   * the answer.
    */
   replaceAll(pool: string): { revoked: number; recycled: number; replaced: number } | number {
     const held = this.codes.filter((code) => code.pool === pool && code.status === 'ALLOCATED');
-    const unseen = held.filter((code) => !code.seen);
-    const seen = held.filter((code) => code.seen);
+    const standIns = new Set(this.codes.map(({ replacedBy }) => replacedBy));
+    const promised = held.filter(({ id, seen }) => seen || standIns.has(id));
+    const unseen = held.filter((code) => !promised.includes(code));
     const free = this.codes.filter(
       (code) => code.pool === pool && code.status === 'AVAILABLE' && !code.seen,
     );
-    const missing = seen.length - free.length - unseen.length;
+    const missing = promised.length - free.length - unseen.length;
     if (missing > 0) return missing;
     for (const code of unseen) this.free(code);
-    for (const code of seen) this.revoke(code);
+    for (const code of promised) this.revoke(code);
     const fresh = this.codes.filter((code) => free.includes(code) || unseen.includes(code));
-    for (const [i, code] of seen.entries()) this.putInPlace(code, fresh[i] as CodeFacts);
-    return { revoked: seen.length, recycled: unseen.length, replaced: seen.length };
+    for (const [i, code] of promised.entries()) this.putInPlace(code, fresh[i] as CodeFacts);
+    return { revoked: promised.length, recycled: unseen.length, replaced: promised.length };
   }
 
   private free(code: CodeFacts) {
