@@ -26,7 +26,7 @@ let report: Report;
 let databaseUrl: string;
 
 beforeAll(async () => {
-  deps = await testDeps({ clock: { now: () => START } });
+  deps = await testDeps({ clock: { now: () => START }, config: { advisorPatienceMs: 60_000 } });
   programId = await loadCdnow(deps, { everyNth: torture ? 1 : 4 });
   report = await couponAdvisor(deps, { programId });
   ({ databaseUrl } = deps.config);
