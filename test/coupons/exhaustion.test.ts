@@ -10,6 +10,7 @@ import {
 import type { PoolId } from '../../src/kernel/ids.ts';
 import { testDeps } from '../support/database.ts';
 import { poolInput, unique } from '../support/factories.ts';
+import { claim } from '../support/scenes.ts';
 import { type Session, sessions } from '../support/sessions.ts';
 import { after, openShop, type Shop } from '../support/shop.ts';
 import { unchanged } from '../support/unchanged.ts';
@@ -182,11 +183,12 @@ test('while another process mints, a claimant waits for its codes', async () => 
   const poolId = await mintingPool(10);
   await other.begin();
   await other.query('SELECT try_lock_top_up($1, $2)', [shop.programId, poolId]);
-  const claim = shop.claimed(poolId, { email: 'g@shop.example' });
+  const { programId } = shop;
+  const claimed = claim(deps, { programId, poolId, email: 'g@shop.example', actor: 'key:shop' });
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(await generated(poolId)).toBe(0);
   await other.rollback();
-  expect((await claim).alreadyClaimed).toBe(false);
+  expect(await claimed).toMatchObject({ ok: true, alreadyClaimed: false });
 });
 
 test('when the minter never ends, the claimant is told BUSY after two seconds', async () => {
@@ -203,7 +205,7 @@ test('claim, pause, top up: the claimant is told that the pool issues nothing, a
   // The code space is where the minting waits, after it has seen an ACTIVE pool.
   await other.query('SELECT lock_pool($1, $2)', [shop.programId, poolId]);
   const minting = topUpPool(deps, { programId: shop.programId, poolId });
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await other.isWaitedFor();
   await other.query(`UPDATE pools SET status = 'PAUSED' WHERE id = $1`, [poolId]);
   await other.commit();
   expect(await minting).toBe(0);

@@ -56,23 +56,22 @@ const foreignCodes: Record<string, (them: string) => Promise<string>> = {
   'locked by its owner': async (them) => {
     const { text, codeId } = await held(them);
     await other.begin();
+    // For as long as the test takes: who waited for it would hear BUSY.
     await other.query('SELECT FROM codes WHERE id = $1 FOR UPDATE', [codeId]);
     return text;
   },
 };
 
 test.each(Object.keys(foreignCodes))(
-  'to a member the code of somebody else is one answer, at once: %s',
+  'to a member the code of somebody else is one answer, and nothing is waited for: %s',
   async (state) => {
     const them = await shop.member();
     const text = await (foreignCodes[state] as (them: string) => Promise<string>)(them.id);
-    const began = performance.now();
     for (const order of ['order-1', 'order-2']) {
       expect(await unchanged(deps.db, () => shop.redeem(text, order, asMe()))).toEqual(FOREIGN);
       expect(await unchanged(deps.db, () => shop.reserve(text, order, asMe()))).toEqual(FOREIGN);
       expect(await unchanged(deps.db, () => shop.release(text, order, asMe()))).toBe(false);
     }
-    expect(performance.now() - began).toBeLessThan(1_900);
     if (state === 'locked by its owner') await other.rollback();
   },
 );

@@ -12,6 +12,7 @@ import type { Deps } from '../../src/deps.ts';
 import { parseKeyring } from '../../src/kernel/crypto.ts';
 import { testDatabase, testDeps } from '../support/database.ts';
 import { unique } from '../support/factories.ts';
+import { claim, redeem } from '../support/scenes.ts';
 import { openShop, type Shop } from '../support/shop.ts';
 import { mistake, unchanged } from '../support/unchanged.ts';
 
@@ -134,14 +135,10 @@ test('claims and redemptions go on while the keys are rotated', async () => {
   const rotation = rotateKeys(during);
   const redeemed = await Promise.all(
     members.map(async (member, i) => {
-      const { plaintext } = await shop.claimed(pool.id, { memberId: member.id });
-      return redeemCode(during, {
-        programId,
-        code: plaintext,
-        orderId: `order-${i}`,
-        orderAmount: 1_000,
-        asker: { kind: 'merchant' },
-      });
+      const who = { programId, poolId: pool.id, memberId: member.id, actor: 'key:shop' } as const;
+      const claimed = await claim(before, who);
+      if (!claimed.ok) return claimed;
+      return redeem(during, { programId, code: claimed.plaintext, orderId: `order-${i}` });
     }),
   );
   await rotation;

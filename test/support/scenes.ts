@@ -63,7 +63,7 @@ export async function claim(deps: Deps, by: Claim): Promise<Claimed | Refused> {
 
 export async function redeem(
   deps: Deps,
-  by: Omit<Redeem, 'orderAmount' | 'asker'>,
+  by: Omit<Redeem, 'orderAmount' | 'asker'> & Partial<Redeem>,
 ): Promise<Redeemed | Refused> {
   return insisting(() =>
     redeemCode(deps, { orderAmount: 10_000, asker: { kind: 'merchant' }, ...by }),
