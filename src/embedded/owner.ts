@@ -1,55 +1,60 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { systemRandom } from '../kernel/crypto.ts';
 import { SetupError } from '../kernel/setup-error.ts';
 
 /**
  * One run for each folder: a second one would take over the first one's database, and stop it when
- * it ends. `variable` is the setting that names the folder. The owner is written down as its
- * process id and its start, since ids are used again.
+ * it ends. `variable` is the setting that names the folder.
+ *
+ * Each run adds its line to the file `owner`, and the topmost that lives has the folder. Nothing is
+ * ever taken from anybody: a dead owner's line that one of two moves away may be the other's new
+ * one. Only the owner removes the file, and whoever has added a line to that one asks again.
  */
 export async function claimFolder(home: string, variable: string): Promise<() => Promise<void>> {
   const file = path.join(home, 'owner');
-  const me = `${process.pid} ${(await startOf(process.pid)) ?? ''}`;
-  for (let attempt = 0; attempt < 5; attempt++) {
+  // Its process id and its start, since ids are used again, and a number of this claim alone.
+  const claim = systemRandom.bytes(8).toString('hex');
+  const me = `${process.pid} ${(await startOf(process.pid)) ?? ''} ${claim}`;
+  const isWritten = async () => (await linesOf(file)).includes(me);
+  // A folder that was removed and made anew meanwhile may be another's.
+  const release = async () => {
+    if (await isWritten()) await rm(file, { force: true });
+  };
+  for (;;) {
+    const claims = await open(file, 'a');
     try {
-      await writeFile(file, me, { flag: 'wx' });
-      return () => rm(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      await claims.write(`\n${me}\n`); // a line before it may have no end
+      const owner = await aliveAbove(me, await linesOf(file));
+      // Only now: the owner may have removed the file and ended since its line was read.
+      if (!(await isWritten())) continue;
+      if (owner === undefined) return release;
+      await claims.write(`-${me}\n`);
+      throw new SetupError(
+        `${path.resolve(home)} is in use by process ${owner.split(' ')[0]}: stop that one, or ` +
+          `set ${variable} to another folder for a second one beside it`,
+      );
+    } finally {
+      await claims.close();
     }
-    const owner = await readOwner(file);
-    if (await isAlive(owner)) break;
-    await moveAway(file, owner);
   }
-  const pid = (await readFile(file, 'utf8').catch(() => '')).split(' ')[0];
-  throw new SetupError(
-    `${path.resolve(home)} is in use by process ${pid}: stop that one, or set ${variable} ` +
-      'to another folder for a second one beside it',
-  );
 }
 
-/**
- * A file is made before it is written: one that is empty may belong to a run that has just begun.
- */
-async function readOwner(file: string): Promise<string> {
-  const owner = await readFile(file, 'utf8').catch(() => '');
-  if (owner !== '') return owner;
-  await sleep(100);
-  return readFile(file, 'utf8').catch(() => '');
+async function linesOf(file: string): Promise<string[]> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  return text.split('\n');
 }
 
-/**
- * Renaming is atomic: of two runs that find a dead owner, one moves it away and the other does not.
- */
-async function moveAway(file: string, dead: string): Promise<void> {
-  const aside = `${file}.${process.pid}`;
-  await rename(file, aside).catch(() => {});
-  const moved = await readFile(aside, 'utf8').catch(() => dead);
-  // The other run was quicker, and what was moved is its claim: it goes back.
-  if (moved !== dead) await writeFile(file, moved, { flag: 'wx' }).catch(() => {});
-  await rm(aside, { force: true });
+/** A line that is there once more behind a minus was withdrawn. */
+async function aliveAbove(me: string, lines: string[]): Promise<string | undefined> {
+  for (const line of lines.slice(0, lines.indexOf(me))) {
+    if (!lines.includes(`-${line}`) && (await isAlive(line))) return line;
+  }
+  return undefined;
 }
 
 async function isAlive(owner: string): Promise<boolean> {

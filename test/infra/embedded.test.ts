@@ -7,7 +7,6 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { type Embedded, startEmbedded } from '../../src/embedded/index.ts';
-import { claimFolder } from '../../src/embedded/owner.ts';
 import {
   type Home,
   lendRedis,
@@ -87,17 +86,6 @@ test('a second run on the same folder is told who is there, and the first goes o
   const first = await start();
   await expect(start()).rejects.toThrow(`is in use by process ${process.pid}`);
   expect(await query(first.env.DATABASE_URL, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-});
-
-test.each([
-  ['that nobody has', '999999999 1'],
-  ['that was used again by another program', `${process.pid} 1`],
-  ['that was never written', ''],
-])('a folder whose owner has a process id %s is free', async (_, owner) => {
-  await writeFile(path.join(home.folder, 'owner'), owner);
-  const release = await claimFolder(home.folder, 'FLASH_HOME');
-  await expect(claimFolder(home.folder, 'FLASH_HOME')).rejects.toThrow('is in use');
-  await release();
 });
 
 test('keys that are damaged or missing are a refusal: the data was written with them', async () => {
