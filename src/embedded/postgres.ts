@@ -193,7 +193,7 @@ async function stopCluster(cluster: Cluster): Promise<void> {
 }
 
 async function answers(url: string): Promise<boolean> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
   client.on('error', () => {});
   const alive = await succeeds(client.connect().then(() => client.query('select 1')));
   await client.end().catch(() => {});

@@ -14,6 +14,8 @@ import { findRedis, type RedisProgram } from './redis-server.ts';
 const START_ATTEMPTS = 5;
 const PING_EVERY_MS = 25;
 const PINGS = 200;
+/** A server of ours that stood still for a moment must not be taken for none. */
+const PATIENCE_MS = 10_000;
 
 type Options = { env: Record<string, string | undefined>; settings?: readonly string[] };
 
@@ -116,8 +118,8 @@ async function spawnServer(program: RedisProgram, folder: string) {
 async function withClient<T>(url: string, use: (client: Redis) => Promise<T>): Promise<T> {
   const client = new Redis(url, {
     lazyConnect: true,
-    connectTimeout: 1000,
-    commandTimeout: 5000,
+    connectTimeout: PATIENCE_MS,
+    commandTimeout: PATIENCE_MS,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });

@@ -3,8 +3,8 @@ import { createServer } from 'node:net';
 import { expect, inject, test } from 'vitest';
 import { emptyDatabase, testDatabase, testKeys } from '../support/database.ts';
 import { end, runProgram, waitFor } from '../support/process.ts';
-
-const PATIENCE = { timeout: 60_000 };
+import { PATIENCE } from '../support/torture.ts';
+import { until } from '../support/until.ts';
 
 async function freePort(): Promise<string> {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -18,13 +18,8 @@ async function ownServers(): Promise<Record<string, string>> {
   return { ...testKeys, DATABASE_URL: await testDatabase(), REDIS_URL: inject('redisUrl') };
 }
 
-async function untilReady(origin: string): Promise<number> {
-  for (;;) {
-    const response = await fetch(`${origin}/health/ready`).catch(() => undefined);
-    if (response) return response.status;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+const untilReady = (origin: string) =>
+  until(async () => (await fetch(`${origin}/health/ready`).catch(() => undefined))?.ok);
 
 test(
   'the API alone serves on servers of your own, and ends when it is told to',
@@ -32,7 +27,7 @@ test(
   async () => {
     const PORT = await freePort();
     const api = runProgram('src/main.ts', { env: { ...(await ownServers()), PORT } });
-    expect(await untilReady(`http://127.0.0.1:${PORT}`)).toBe(200);
+    await untilReady(`http://127.0.0.1:${PORT}`);
     expect(await end(api, 'SIGTERM')).toBe(0);
   },
 );

@@ -3,6 +3,7 @@ import { expect, inject, test } from 'vitest';
 import { testDatabase, testKeys } from '../support/database.ts';
 import { freePort } from '../support/free-port.ts';
 import { end, runProgram, waitFor } from '../support/process.ts';
+import { until } from '../support/until.ts';
 
 test('a worker shows its numbers and its health where it is told to', async () => {
   const port = await freePort();
@@ -17,7 +18,7 @@ test('a worker shows its numbers and its health where it is told to', async () =
   await waitFor(worker, /the worker is up/);
   const ask = (path: string, headers: Record<string, string> = {}) =>
     fetch(`http://127.0.0.1:${port}${path}`, { headers });
-  expect((await ask('/health/ready')).status).toBe(200);
+  await until(async () => (await ask('/health/ready')).status === 200);
   expect((await ask('/metrics')).status).toBe(403);
   const answer = await ask('/metrics', { authorization: 'Bearer for-the-scraper' });
   const text = await answer.text();

@@ -11,7 +11,7 @@ declare module 'vitest' {
 }
 
 /** The time limit of a test with processes of its own, or that may have to wait for midnight. */
-export const PATIENCE = { timeout: torture ? 3_600_000 : 120_000 };
+export const PATIENCE = { timeout: torture ? 3_600_000 : 300_000 };
 
 /** `small` in `npm test`, `full` in `npm run torture`, whose last lines say how many there were. */
 export function rounds(small: number, full: number): number {

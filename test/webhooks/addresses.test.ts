@@ -24,7 +24,7 @@ type Of = { allowPrivate?: boolean; resolve?: Resolve; timeoutMs?: number; ca?: 
 
 async function sent(url: string, of: Of = {}): Promise<Outcome> {
   const { signal } = new AbortController();
-  const sender = openSender({ allowPrivate: false, timeoutMs: 2_000, signal, ...of });
+  const sender = openSender({ allowPrivate: false, timeoutMs: 10_000, signal, ...of });
   try {
     return (await sender.send({ url: new URL(url), headers: {}, body: '{}' })).outcome;
   } finally {
@@ -236,7 +236,7 @@ describe('a server that', () => {
 
   test('takes it and then keeps silent has taken it', async () => {
     const url = await rude((socket) => void socket.write(`${OK}content-length: 9\r\n\r\n`));
-    expect(await sent(url, allowed)).toBe('delivered');
+    expect(await sent(url, { ...allowed, timeoutMs: 1_000 })).toBe('delivered');
   });
 });
 

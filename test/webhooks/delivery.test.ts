@@ -115,7 +115,10 @@ test.each([
     const shop = await openTelling(deps, { receiver: endpoint, members: 8, input: { types } });
     for (let minute = 0; minute < 60; minute++) {
       if (types) await shop.pass(300);
-      if (minute % 15 === 0) await shop.happen();
+      if (minute % 15 === 0) {
+        await shop.happen();
+        await shop.settled();
+      }
       await shop.deliver();
       clock.move(60 * SECOND);
     }
@@ -150,6 +153,7 @@ test('an event that alone is refused: its member waits behind it, the others do 
   await shop.happen([sick]);
   poison = (await shop.events(sick))[1] as string;
   await shop.happen();
+  await shop.settled();
   await shop.deliverUntil(async () => (await shop.deliveries()).length === 2);
   expect(await shop.deliveries()).toMatchObject([
     { attempts: 1, isBlocked: false },

@@ -20,7 +20,7 @@ import { until } from '../support/until.ts';
 const deps = await testDeps();
 const tasks = dailyTasks.map(({ task }) => task);
 const [PAGE_AND_MORE, MILLISECONDS_EACH] = [420, 2];
-/** So many more, that a kill at the end of the pause still comes before the end of the task. */
+/** So many more, that a kill at the end of the pause nearly always comes before the task's end. */
 const CROWD = PAGE_AND_MORE + 100;
 
 const placeOf = (programId: string) =>
@@ -30,20 +30,31 @@ const placeOf = (programId: string) =>
 const isDone = async ({ programId, day }: Scene) =>
   (await placeOf(programId)).day.getTime() > Date.parse(day);
 
-/** In the middle of the task, which takes a second or so; then what the dead one held runs out. */
+/**
+ * In the middle of the task, which takes a second or so; then what the dead one held runs out.
+ * Answers whether it was in the middle: where all stood still for a while, the task is over.
+ */
 async function killDuring(task: WorkerTask, of: { scene: Scene; kill(): Promise<unknown> }) {
   const { programId, day } = of.scene;
-  const place = { day: new Date(day), step: tasks.indexOf(task) };
-  const isAtIt = async () => {
-    const { day, step } = await placeOf(programId);
-    return day.getTime() === place.day.getTime() && step === place.step;
+  const hasDone = async (count: number) => {
+    const place = await placeOf(programId);
+    return place.day.getTime() > Date.parse(day) || place.step >= count;
   };
-  await until(isAtIt);
-  const pause = luck(`kill ${task} ${programId}`).below(PAGE_AND_MORE * MILLISECONDS_EACH);
+  const isHeld = () => deps.db.lease.findFirst({ where: { programId, until: { gt: new Date() } } });
+  const step = tasks.indexOf(task);
+  await until(async () => (await hasDone(step + 1)) || ((await hasDone(step)) && isHeld()));
+  const longest = (PAGE_AND_MORE * MILLISECONDS_EACH) / (torture ? 1 : 2);
+  const pause = luck(`kill ${task} ${programId}`).below(longest);
   await new Promise((resolve) => setTimeout(resolve, pause));
   await of.kill();
-  expect(await isAtIt()).toBe(true);
+  const died = !(await hasDone(step + 1));
   await deps.db.lease.updateMany({ where: { programId }, data: { until: new Date(0) } });
+  return died;
+}
+
+/** In the one kill of `npm test` it may have come too late; among many it has not. */
+function expectDeaths(deaths: readonly boolean[]): void {
+  if (torture) expect(deaths).toContain(true);
 }
 
 /** In `npm test` one of the tasks, in the long form each of them in every round. */
@@ -72,6 +83,7 @@ test(
   'worker processes die in the middle of each task: the day ends as if none had',
   PATIENCE,
   async () => {
+    const deaths: boolean[] = [];
     for (let round = rounds(1, 20); round > 0; round--) {
       const crowd = { day: await today(), count: CROWD };
       const twin = await everythingDue(deps, crowd);
@@ -82,7 +94,7 @@ test(
       for (const task of dyingDuring(round)) {
         const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
         const worker = startWorker();
-        await killDuring(task, { scene, kill: () => end(worker, 'SIGKILL') });
+        deaths.push(await killDuring(task, { scene, kill: () => end(worker, 'SIGKILL') }));
         await restore();
       }
       const last = startWorker();
@@ -90,6 +102,7 @@ test(
       expect(await end(last, 'SIGTERM')).toBe(0);
       await asIfUndisturbed(scene, expected);
     }
+    expectDeaths(deaths);
   },
 );
 
@@ -107,20 +120,24 @@ test(
     const twin = await everythingDue(deps, crowd);
     await advanceClock(deps, { programId: twin.programId, to: twin.start });
     const expected = await stateOf(deps, twin);
+    const deaths: boolean[] = [];
     for (let round = rounds(1, 20); round > 0; round--) {
       const scene = await everythingDue(deps, crowd);
       for (const task of dyingDuring(round)) {
         const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
         const api = await startApiProcess(deps.config.databaseUrl);
         const answer = advanceAt(api, scene);
-        await killDuring(task, { scene, kill: () => api.end('SIGKILL') });
-        expect(await answer).toBeUndefined();
+        const died = await killDuring(task, { scene, kill: () => api.end('SIGKILL') });
+        const answered = await answer;
+        if (died) expect(answered).toBeUndefined();
+        deaths.push(died);
         await restore();
       }
       const { programId, start: to } = scene;
       expect((await advanceClock(deps, { programId, to })).clock).toEqual(to);
       await asIfUndisturbed(scene, expected);
     }
+    expectDeaths(deaths);
   },
 );
 
@@ -141,6 +158,7 @@ const wake = () =>
 async function outage(relay: Relay): Promise<void> {
   const [session] = await sessions(deps.config.databaseUrl, 1);
   if (!session) throw new Error('no session');
+  await session.query('SET lock_timeout = 0');
   await session.begin();
   await session.query('LOCK TABLE program_work');
   await wake();
@@ -158,8 +176,12 @@ test('one of two workers dies at work: the other goes on within a minute', PATIE
     const task = 'EXPIRE_POINTS';
     const restore = await slow(deps, { task, milliseconds: MILLISECONDS_EACH });
     const workers = { left: startWorker('left'), right: startWorker('right') };
-    await until(sweeper);
-    const dead = (await sweeper()) as 'left' | 'right';
+    let sweeping: string | undefined;
+    await until(async () => {
+      sweeping = await sweeper();
+      return sweeping;
+    });
+    const dead = sweeping as 'left' | 'right';
     await end(workers[dead], 'SIGKILL');
     const began = performance.now();
     await restore();

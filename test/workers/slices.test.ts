@@ -22,10 +22,10 @@ test(
   async () => {
     const crowd = { day: await today(), count: MEMBERS };
     const [twin, scene] = [await everythingDue(deps, crowd), await everythingDue(deps, crowd)];
-    for (const one of [twin, scene]) await goLive(deps, one);
-    await workProgram(deps, twin.programId);
     const fleet = await startWorkers({ ...deps, log: listening(deps).deps.log });
     await fleet.stop();
+    for (const one of [twin, scene]) await goLive(deps, one);
+    await workProgram(deps, twin.programId);
     const { programId, members } = scene;
     const waiting = async () => {
       const [row] = await deps.db.$queryRaw<{ count: number }[]>`
