@@ -3,6 +3,7 @@ import type { ProgramId } from '../../src/kernel/ids.ts';
 import { type Lease, leaseEnd, takeLease } from '../../src/kernel/lease.ts';
 import { testDeps } from '../support/database.ts';
 import { aProgram } from '../support/factories.ts';
+import { until } from '../support/until.ts';
 
 const SECOND = 1_000;
 let now = Date.parse('2031-01-01T00:00:00Z');
@@ -50,7 +51,8 @@ test('a holder who is silent for twenty seconds has lost it, and knows', async (
 async function fiveSecondsLater() {
   now += 5 * SECOND;
   vi.advanceTimersByTime(5 * SECOND);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const end = now + 20 * SECOND;
+  await until(async () => (await leaseEnd(deps, { programId, name }))?.getTime() === end);
 }
 
 test('a holder who is there keeps it; one who was overtaken does not take it back', async () => {
@@ -61,6 +63,7 @@ test('a holder who is there keeps it; one who was overtaken does not take it bac
   now += 20 * SECOND;
   const second = await taken();
   await fiveSecondsLater();
+  await new Promise((resolve) => setTimeout(resolve, 100)); // the first one's answer
   expect([first.isHeld(), second.isHeld()]).toEqual([false, true]);
   await first.release();
   await second.release();

@@ -7,7 +7,7 @@ import { testDatabase, testDeps } from '../support/database.ts';
 import { aProgram } from '../support/factories.ts';
 
 const EPOCH = 2n ** 32n;
-const input = { url: 'https://shop.example/', enabled: true };
+const input = { url: 'https://shop.example/', enabled: false };
 
 const databaseUrl = await testDatabase();
 const deps = await testDeps({ databaseUrl, config: { webhookAllowPrivate: true } });

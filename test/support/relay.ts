@@ -3,12 +3,15 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-export type Relay = { url: string; cut(): void; mend(): Promise<void> };
+export type Relay = { url: string; cut(): void; mend(): void };
 
 export async function relayTo(serverUrl: string): Promise<Relay> {
   const { hostname, port } = new URL(serverUrl);
   const open = new Set<Socket>();
+  let isCut = false;
   const server = createServer((near) => {
+    // It goes on listening: a port that was given up may be another's when it is wanted again.
+    if (isCut) return void near.destroy();
     const far = connect(Number(port), hostname);
     for (const [one, other] of [
       [near, far],
@@ -29,16 +32,18 @@ export async function relayTo(serverUrl: string): Promise<Relay> {
   const url = new URL(serverUrl);
   url.host = `127.0.0.1:${here}`;
   const cut = () => {
-    server.close();
+    isCut = true;
     for (const socket of open) socket.destroy();
   };
-  onTestFinished(cut);
+  onTestFinished(() => {
+    server.close();
+    cut();
+  });
   return {
     url: url.href,
     cut,
-    mend: async () => {
-      server.listen(here, '127.0.0.1');
-      await once(server, 'listening');
+    mend: () => {
+      isCut = false;
     },
   };
 }

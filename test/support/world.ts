@@ -34,7 +34,8 @@ export async function aWorld(deps: Deps) {
   });
   if (!redeemed.ok) throw new Error('no code was redeemed');
   const tokenOf = { programId, memberId: member.id, ttlSeconds: 3_600 };
-  const endpoint = { url: 'https://shop.example/flash', enabled: true };
+  // Enabled, its name would be looked up.
+  const endpoint = { url: 'https://shop.example/flash', enabled: false };
   const { webhook } = await createWebhook(deps, { programId, input: endpoint });
   const spare = await aKey(deps, { programId, scopes: ['POOLS_READ'] });
   return {

@@ -109,10 +109,9 @@ test('a private address is bad input, unless the operator allows it', async () =
 
 test('the twenty-first is a conflict', async () => {
   const full = await aProgram(deps);
-  for (let i = 0; i < 20; i++) await create({ url: 'https://shop.example/' }, full.secretKey);
-  const answer = await unchanged(deps.db, () =>
-    api.query(full.secretKey, CREATE, { input: { url: 'https://shop.example/' } }),
-  );
+  const input = { url: 'https://shop.example/', enabled: false };
+  for (let i = 0; i < 20; i++) await create(input, full.secretKey);
+  const answer = await unchanged(deps.db, () => api.query(full.secretKey, CREATE, { input }));
   expect([answer.status, answer.body.errors?.[0]?.extensions.code]).toEqual([409, 'CONFLICT']);
 });
 

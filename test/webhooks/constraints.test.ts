@@ -11,7 +11,7 @@ const client = new pg.Client({ connectionString: deps.config.databaseUrl });
 afterAll(() => client.end());
 const { programId } = await aProgram(deps);
 await aMember(deps, { programId });
-const input = { url: 'https://shop.example/', enabled: true };
+const input = { url: 'https://shop.example/', enabled: false };
 const { webhook } = await createWebhook(deps, { programId, input });
 
 beforeAll(() => client.connect());

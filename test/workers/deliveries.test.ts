@@ -31,7 +31,7 @@ test('a shop with six slow endpoints has four of them told at once, and another 
   await other.settled();
   start();
   await until(hasAll(other, quick));
-  await until(() => slow.taken().length === 18);
+  await until(() => slow.taken().length >= 18);
   expect(slow.atOnce).toBe(4);
 });
 
@@ -78,7 +78,7 @@ test('what fails of our own is counted and recorded, tried ever less often, and 
     { task: 'DELIVER_WEBHOOKS', memberId: null, attempts: 1, resolvedAt: null },
   ]);
   expect(await deps.metrics.metrics()).toContain(
-    'flash_worker_failures_total{task="DELIVER_WEBHOOKS"} 1',
+    'flash_worker_failures_total{task="DELIVER_WEBHOOKS"} 1\n',
   );
   clock.move(60 * SECOND);
   await until(async () => (await failures())[0]?.attempts === 2);

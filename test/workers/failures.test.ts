@@ -24,6 +24,8 @@ const inMinutes = (minutes: number): Deps => ({
   ...deps,
   clock: { now: () => new Date(deps.clock.now().getTime() + minutes * MINUTE) },
 });
+/** The same process, at this moment. */
+const at = (time: number): Deps => ({ ...deps, clock: { now: () => new Date(time) } });
 const open = (programId: string) =>
   deps.db.workerFailure.findMany({ where: { programId, resolvedAt: null } });
 const dueAt = async (programId: string) =>
@@ -68,22 +70,26 @@ test('whoever was caught up stays open when a later day has failed meanwhile', a
 test('the fleet tries again after one minute, two, four, and no sooner', async () => {
   const { programId, repair, own, sick } = await oneSick();
   expect(await dueAt(programId)).toBeNull();
+  const began = Date.now();
   await advanceClock(deps, { programId, to: later(32) });
-  const [first] = await open(programId);
-  expect(await dueAt(programId)).toEqual(first?.nextAttemptAt);
-  for (const [minutes, attempts] of [
-    [0.9, 1],
-    [1.1, 2],
-    [3, 2],
-    [3.2, 3],
-    [7, 3],
-    [7.3, 4],
-  ]) {
-    await workProgram(inMinutes(minutes as number), programId);
+  const next = async () => (await open(programId))[0]?.nextAttemptAt.getTime() ?? 0;
+  expect(await next()).toBeGreaterThanOrEqual(began + MINUTE);
+  expect(await next()).toBeLessThanOrEqual(Date.now() + MINUTE);
+  expect(await dueAt(programId)).toEqual(new Date(await next()));
+  for (const [attempts, minutes] of [
+    [1, 2],
+    [2, 4],
+    [3, 8],
+  ] as const) {
+    const due = await next();
+    await workProgram(at(due - 1), programId);
     expect(await open(programId)).toMatchObject([{ attempts }]);
+    await workProgram(at(due), programId);
+    expect(await open(programId)).toMatchObject([{ attempts: attempts + 1 }]);
+    expect(await next()).toBe(due + minutes * MINUTE);
   }
   await repair();
-  await workProgram(inMinutes(15.4), programId);
+  await workProgram(at(await next()), programId);
   expect(await open(programId)).toEqual([]);
   expect(await dueAt(programId)).toBeNull();
   expect(await own.points(sick)).toEqual([0, 0, 0, 0]);

@@ -166,7 +166,7 @@ async function outage(relay: Relay): Promise<void> {
   relay.cut();
   await session.close();
   await new Promise((resolve) => setTimeout(resolve, 1_000));
-  await relay.mend();
+  relay.mend();
 }
 
 test('one of two workers dies at work: the other goes on within a minute', PATIENCE, async () => {

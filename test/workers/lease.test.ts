@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Deps } from '../../src/deps.ts';
 import { takeLease } from '../../src/kernel/lease.ts';
 import { advanceClock, reconcile, startWorkers } from '../../src/workers/index.ts';
@@ -18,7 +18,9 @@ const DAY = '2021-03-05';
 
 test('no clock is advanced while somebody is at the daily work', async () => {
   const { programId, start } = await everythingDue(deps, { day: DAY, count: 1 });
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }); // it is not renewed meanwhile
   const lease = await takeLease(deps, { programId, name: 'work' });
+  vi.useRealTimers();
   const refused = await mistake(deps.db, () => advanceClock(deps, { programId, to: start }));
   expect(refused).toMatchObject({ code: 'CONFLICT', message: expect.stringMatching('under way') });
   await lease?.release();
