@@ -24,6 +24,10 @@ export type Config = {
   host: string;
   databaseUrl: string;
   redisUrl: string;
+  /** For an answer of Redis, and for a connection to it. */
+  redisPatienceMs: number;
+  /** For each of two times that the tracker of the daily cap is asked. */
+  capPatienceMs: number;
   rootKey: string;
   encryptionKeys: Keyring;
   lookupKeys: Keyring;
@@ -63,6 +67,8 @@ export class ConfigError extends SetupError {
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 // Half a second less than a report may take in all: the answer is still to be written.
 const ADVISOR_PATIENCE_MS = 9_500;
+/** How soon it is taken for being away. */
+export const REDIS_PATIENCE = { redisPatienceMs: 1_000, capPatienceMs: 250 };
 const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal'];
 
 const required = (expected: string) =>
@@ -232,6 +238,7 @@ export function readConfig(env: Env): Config {
     host: data.HOST,
     databaseUrl: data.DATABASE_URL,
     redisUrl: data.REDIS_URL,
+    ...REDIS_PATIENCE,
     rootKey: data.FLASH_ROOT_KEY,
     encryptionKeys: data.FLASH_ENCRYPTION_KEYS,
     lookupKeys: data.FLASH_LOOKUP_KEYS,

@@ -35,7 +35,6 @@ export type Deps = {
 
 export type OpenDeps = Deps & { close(): Promise<void> };
 
-const REDIS_PATIENCE_MS = 1000;
 const REDIS_BACKOFF_MS = 2000;
 
 /** Throws a SetupError when the database does not answer or has not been migrated. */
@@ -50,7 +49,7 @@ export async function openDeps(
     await db.$disconnect();
     throw error;
   }
-  const redis = openRedis(config.redisUrl, log);
+  const redis = openRedis(config, log);
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   const stopTracing = startTracing(config);
@@ -69,11 +68,11 @@ export async function openDeps(
 /**
  * Fails within about a second when Redis is away, so that whoever asks can refuse instead of wait.
  */
-function openRedis(url: string, log: Logger): Redis {
-  const redis = new Redis(url, {
+function openRedis({ redisUrl, redisPatienceMs }: Config, log: Logger): Redis {
+  const redis = new Redis(redisUrl, {
     maxRetriesPerRequest: 1,
-    connectTimeout: REDIS_PATIENCE_MS,
-    commandTimeout: REDIS_PATIENCE_MS,
+    connectTimeout: redisPatienceMs,
+    commandTimeout: redisPatienceMs,
     retryStrategy: (times) => Math.min(times * 50, REDIS_BACKOFF_MS),
   });
   redis.on('error', (error) => log.warn({ err: error }, 'Redis is away'));

@@ -3,7 +3,6 @@ import type { Deps } from '../deps.ts';
 import { ledgerMetrics } from './metrics.ts';
 import type { LedgerBatch } from './types.ts';
 
-const PATIENCE_MS = 250;
 const TRIES = 2;
 const KEPT_SECONDS = 3 * 24 * 60 * 60;
 
@@ -23,14 +22,14 @@ const keyOf = ({ programId, memberId }: Of) => `flash:cap:${programId}:${memberI
 /** Asked twice, a quarter of a second each time: unreachable and slow are the same. */
 export async function readTracker(deps: Deps, of: Of): Promise<Tracked> {
   for (let tried = 0; tried < TRIES; tried++) {
-    const totals = await inTime(deps.redis.hgetall(keyOf(of)));
+    const totals = await inTime(deps, deps.redis.hgetall(keyOf(of)));
     if (totals) return { known: true, totals };
   }
   return UNKNOWN;
 }
 
-async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
-  const tooLate = sleep(PATIENCE_MS, undefined, { ref: false });
+async function inTime<T>({ config }: Deps, answer: Promise<T>): Promise<T | undefined> {
+  const tooLate = sleep(config.capPatienceMs, undefined, { ref: false });
   return Promise.race([answer.catch(() => undefined), tooLate]);
 }
 

@@ -1,6 +1,7 @@
 /** What an operator sees: numbers by names of the schema, log lines with ids and nothing else. */
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
+import { REDIS_PATIENCE } from '../../src/config.ts';
 import { claimCode } from '../../src/coupons/index.ts';
 import { openLog } from '../../src/kernel/log.ts';
 import { createWebhook } from '../../src/webhooks/index.ts';
@@ -58,7 +59,7 @@ test('awards that are withheld, and days that the tracker had lost, are counted'
   expect(came.map(([, outcome, count]) => [outcome, count])).toEqual([['AWARDED', '2']]);
   const away = await testDeps({
     databaseUrl: deps.config.databaseUrl,
-    config: { redisUrl: 'redis://127.0.0.1:1' },
+    config: { ...REDIS_PATIENCE, redisUrl: 'redis://127.0.0.1:1' },
   });
   away.redis.disconnect();
   const { awardPoints } = await import('../../src/loyalty/index.ts');

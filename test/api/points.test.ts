@@ -1,5 +1,6 @@
 /** Every operation on points as a client meets it. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { REDIS_PATIENCE } from '../../src/config.ts';
 import type { MemberId } from '../../src/kernel/ids.ts';
 import { createMemberToken, type Scope } from '../../src/programs/index.ts';
 import { startApi, type Variables } from '../support/api.ts';
@@ -153,7 +154,8 @@ test('too many points are a refusal, which is no error', async () => {
 
 test('an award that is withheld because the tracker is away can be asked for again', async () => {
   const { databaseUrl } = deps.config;
-  const gone = await testDeps({ databaseUrl, config: { redisUrl: 'redis://127.0.0.1:1' } });
+  const config = { ...REDIS_PATIENCE, redisUrl: 'redis://127.0.0.1:1' };
+  const gone = await testDeps({ databaseUrl, config });
   const other = await startApi(gone);
   const { body } = await unchanged(deps.db, () =>
     other.query(secretKey, AWARD, { input: purchase() }),

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { beforeEach, expect, test } from 'vitest';
+import { REDIS_PATIENCE } from '../../src/config.ts';
 import type { Deps } from '../../src/deps.ts';
 import type { Mistake } from '../../src/kernel/errors.ts';
 import { testDeps } from '../support/database.ts';
@@ -145,11 +146,11 @@ test('twenty-five look-ups of own codes at once are all admitted, however small 
   expect(counts).toEqual({ fine: 25 });
 });
 
-/** The service with a Redis of the test's own choice. */
+/** A Redis of the test's own choice, under the patience that the service has. */
 const withRedis = (port: number): Promise<Deps> =>
   testDeps({
     databaseUrl: deps.config.databaseUrl,
-    config: { redisUrl: `redis://127.0.0.1:${port}` },
+    config: { ...REDIS_PATIENCE, redisUrl: `redis://127.0.0.1:${port}` },
   });
 
 /** A member's look-ups all fail closed, within a few seconds; a secret key's go on. */

@@ -37,6 +37,7 @@ test('what is not set has the documented default', () => {
   expect(config.sandboxKey).toBeUndefined();
   expect(config.advisor).toBeUndefined();
   expect(config.advisorPatienceMs).toBe(10_000);
+  expect(config).toMatchObject({ redisPatienceMs: 1_000, capPatienceMs: 250 });
 });
 
 test('the advisor’s model may stand at a private address, with a key or without', () => {

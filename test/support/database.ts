@@ -60,6 +60,9 @@ export async function testDeps(overrides: TestOverrides = {}): Promise<OpenDeps>
   };
 }
 
+/** A machine that is busy is not one whose Redis is away: tests of that set REDIS_PATIENCE. */
+const PATIENT = { redisPatienceMs: 5_000, capPatienceMs: 5_000 };
+
 async function testConfig(overrides: TestOverrides): Promise<Config> {
   const config = readConfig({
     ...testKeys,
@@ -67,7 +70,7 @@ async function testConfig(overrides: TestOverrides): Promise<Config> {
     DATABASE_URL: overrides.databaseUrl ?? (await testDatabase()),
     REDIS_URL: await redisOfThisFile(),
   });
-  return { ...config, ...overrides.config };
+  return { ...config, ...PATIENT, ...overrides.config };
 }
 
 let redisUrl: Promise<string> | undefined;
