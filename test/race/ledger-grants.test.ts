@@ -1,5 +1,7 @@
 /** Points given by hand under schedules: they take no tracker and no order, but the member. */
 import { beforeEach, expect, test } from 'vitest';
+import type { Deps } from '../../src/deps.ts';
+import { isBusy } from '../../src/kernel/errors.ts';
 import type { MemberId } from '../../src/kernel/ids.ts';
 import { grantPoints, reverseAward } from '../../src/loyalty/index.ts';
 import { unique } from '../support/factories.ts';
@@ -30,11 +32,22 @@ const times = <T>(count: number, go: (n: number) => T): T[] =>
   Array.from({ length: count }, (_, n) => go(n));
 const soundly = async () => expect(await ledger.differences()).toEqual([]);
 
+/** Asks again where the others kept the member's lock for too long, as it was told to. */
+async function grantInTheEnd(deps: Deps, gift: Parameters<typeof grantPoints>[1]) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await grantPoints(deps, gift);
+    } catch (error) {
+      if (!isBusy(error) || tries === 10) throw error;
+    }
+  }
+}
+
 test('the same grant 50 times at once: one lot', async () => {
   for (let round = rounds(3, 100); round > 0; round--) {
     const memberId = await ledger.member();
     const gift = { programId, memberId, points: 70, reason: 'a gift', idempotencyKey: unique('g') };
-    const lots = await Promise.all(times(50, (n) => grantPoints(on.either(n), gift)));
+    const lots = await Promise.all(times(50, (n) => grantInTheEnd(on.either(n), gift)));
     expect(new Set(lots.map(({ id }) => id)).size).toBe(1);
     expect(await ledger.points(memberId)).toEqual([70, 0, 0, 70]);
   }

@@ -8,7 +8,7 @@ import { unique } from '../support/factories.ts';
 import { openLedger } from '../support/ledger.ts';
 import { heldCodes, manyMembers, twoProcesses } from '../support/scenes.ts';
 import { type Session, sessions } from '../support/sessions.ts';
-import { luck, rounds } from '../support/torture.ts';
+import { luck, PATIENCE, rounds } from '../support/torture.ts';
 
 const on = await twoProcesses();
 const ledger = await openLedger(on.left, { settings: { expiryMonths: 1 } });
@@ -49,7 +49,7 @@ async function overtaken(
     members[0],
   ]);
   const answer = of.call();
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await holder.isWaitedFor();
   await of.meanwhile();
   await holder.commit();
   await answer;
@@ -156,39 +156,47 @@ async function readAll(reading: ReturnType<typeof reader>, program: string): Pro
     orderBy: [{ xid: 'asc' }, { id: 'asc' }],
     select: { id: true },
   });
-  const giveUpAt = performance.now() + 10_000;
+  const giveUpAt = performance.now() + 60_000;
   while (reading.seen.length < rows.length && performance.now() < giveUpAt)
     if ((await reading.read()) === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   return rows.map(({ id }) => id);
 }
 
-test('an event is written, another committed, read, commit: the reader gets both, in order', async () => {
-  const own = await openLedger(on.left);
-  const [slow, quick] = [await own.member(), await own.member()];
-  const reading = reader(on.right, own.programId);
-  await readAll(reading, own.programId);
-  await first.begin();
-  await first.query(AWARD, [own.programId, JSON.stringify(awards([slow]))]);
-  await second.query(AWARD, [own.programId, JSON.stringify(awards([quick]))]);
-  await reading.read();
-  await first.commit();
-  const all = await readAll(reading, own.programId);
-  expect(reading.seen).toEqual(all);
-});
+test(
+  'an event is written, another committed, read, commit: the reader gets both, in order',
+  PATIENCE,
+  async () => {
+    const own = await openLedger(on.left);
+    const [slow, quick] = [await own.member(), await own.member()];
+    const reading = reader(on.right, own.programId);
+    await readAll(reading, own.programId);
+    await first.begin();
+    await first.query(AWARD, [own.programId, JSON.stringify(awards([slow]))]);
+    await second.query(AWARD, [own.programId, JSON.stringify(awards([quick]))]);
+    await reading.read();
+    await first.commit();
+    const all = await readAll(reading, own.programId);
+    expect(reading.seen).toEqual(all);
+  },
+);
 
-test('readers among writers: each gets every event, once, in the same order', async () => {
-  const own = await openLedger(on.left);
-  const members = await manyMembers(on.left, { programId: own.programId, count: 20 });
-  const readers = [on.left, on.right].map((deps) => reader(deps, own.programId));
-  let writing = true;
-  const tailing = readers.map(async (one) => {
-    while (writing) await one.read();
-  });
-  for (let round = rounds(5, 200); round > 0; round--)
-    await Promise.all(
-      members.map((memberId) => own.award(memberId, unique('order'), { amount: 10 })),
-    );
-  writing = false;
-  await Promise.all(tailing);
-  for (const one of readers) expect(await readAll(one, own.programId)).toEqual(one.seen);
-});
+test(
+  'readers among writers: each gets every event, once, in the same order',
+  PATIENCE,
+  async () => {
+    const own = await openLedger(on.left);
+    const members = await manyMembers(on.left, { programId: own.programId, count: 20 });
+    const readers = [on.left, on.right].map((deps) => reader(deps, own.programId));
+    let writing = true;
+    const tailing = readers.map(async (one) => {
+      while (writing) await one.read();
+    });
+    for (let round = rounds(5, 200); round > 0; round--)
+      await Promise.all(
+        members.map((memberId) => own.award(memberId, unique('order'), { amount: 10 })),
+      );
+    writing = false;
+    await Promise.all(tailing);
+    for (const one of readers) expect(await readAll(one, own.programId)).toEqual(one.seen);
+  },
+);

@@ -56,7 +56,7 @@ test.each([
   const moved = move(on.left, { programId, poolId }).then(async () => {
     issuedWhenAnswered = await issued(poolId);
   });
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await first.isWaitedFor();
   expect(issuedWhenAnswered).toBeUndefined();
   // Nobody who comes now gets before it, or a rush of claims would starve it.
   const [late] = await second.claim(programId, [{ poolId, memberId: other }]);

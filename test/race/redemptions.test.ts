@@ -166,7 +166,7 @@ test('void while its order is held: it waits, and until it answers the code is u
   await first.query('SELECT lock_order($1, $2)', [programId, orderId]);
   const voided = voidRedemption(on.right, { programId, redemptionId, reason: 'returned' });
   const other = [{ hash: code.hash, orderId: unique('order') }];
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await first.isWaitedFor();
   expect(await second.redeem(programId, other)).toMatchObject([
     { outcome: 'CODE_ALREADY_REDEEMED' },
   ]);

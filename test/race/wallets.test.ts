@@ -281,7 +281,7 @@ test('a page has begun, a later code of it is reserved, go on: told in that orde
     ...[programId, low?.id],
   ]);
   const revoking = revokePool(poolId);
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await first.isWaitedFor();
   const hash = await hashOf(on.left, { programId, id: high?.id as string });
   expect(await reserve(second, { hash, orderId: unique('order') })).toBe('RESERVED');
   await first.commit();

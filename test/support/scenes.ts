@@ -176,15 +176,19 @@ export async function deadlocks(deps: Deps): Promise<number> {
 
 /**
  * Runs `second` while the transaction of `first` is open, and commits once it has answered or
- * waits. What it answers is its outcome, or its error as a value: a test then asks the database
- * what counts.
+ * waits for it: not for one that asks again and again. What it answers is its outcome, or its error
+ * as a value: a test then asks the database what counts.
  */
 export async function overlapping<T>(
-  first: { commit(): Promise<void> },
+  first: Pick<Session, 'commit' | 'isWaitedFor'>,
   second: () => Promise<T>,
 ): Promise<T | Error> {
   const answer = second().catch((error: Error) => error);
-  await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 150))]);
+  let isOver = false;
+  answer.then(() => {
+    isOver = true;
+  });
+  await first.isWaitedFor(() => isOver);
   await first.commit();
   return answer;
 }
