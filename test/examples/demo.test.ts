@@ -20,7 +20,7 @@ import {
 import { silentProgress } from '../../examples/demo/progress.ts';
 import { type Played, play } from '../../examples/demo/scenario.ts';
 import { type Api, startApi } from '../support/api.ts';
-import { testDeps } from '../support/database.ts';
+import { testDatabase, testDeps } from '../support/database.ts';
 import type { Draw, Entry, Holder, Lot, Spend } from '../support/oracle.ts';
 import { runProgram } from '../support/process.ts';
 import type { Change, Standing, TiersOracle } from '../support/tiers-oracle.ts';
@@ -208,10 +208,8 @@ test('npm run demo against a running API prints what it checked, and neither cod
 });
 
 test('npm run demo exits with 1 when the database does not agree', async () => {
-  const other = new URL(databaseUrl);
-  other.pathname = '/flash_template'; // migrated, and without a single program
   const program = runProgram(MAIN, {
-    env: { FLASH_ROOT_KEY: rootKey, DATABASE_URL: other.href },
+    env: { FLASH_ROOT_KEY: rootKey, DATABASE_URL: await testDatabase() },
     args: ['--url', api.url, '--customers', '5', '--days', '5'],
   });
   expect(await program.closed).toBe(1);

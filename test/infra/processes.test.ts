@@ -1,33 +1,29 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { expect, inject, test } from 'vitest';
 import { emptyDatabase, testDatabase, testKeys } from '../support/database.ts';
-import { end, runProgram, waitFor } from '../support/process.ts';
+import { freePort } from '../support/free-port.ts';
+import { end, type Program, runProgram, waitFor } from '../support/process.ts';
 import { PATIENCE } from '../support/torture.ts';
-import { until } from '../support/until.ts';
-
-async function freePort(): Promise<string> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  return String(port);
-}
 
 async function ownServers(): Promise<Record<string, string>> {
   return { ...testKeys, DATABASE_URL: await testDatabase(), REDIS_URL: inject('redisUrl') };
 }
 
-const untilReady = (origin: string) =>
-  until(async () => (await fetch(`${origin}/health/ready`).catch(() => undefined))?.ok);
+async function untilReady(origin: string, program: Program): Promise<void> {
+  while (program.child.exitCode === null) {
+    const response = await fetch(`${origin}/health/ready`).catch(() => undefined);
+    if (response?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`the API ended:\n${program.output()}`);
+}
 
 test(
   'the API alone serves on servers of your own, and ends when it is told to',
   PATIENCE,
   async () => {
-    const PORT = await freePort();
+    const PORT = String(await freePort());
     const api = runProgram('src/main.ts', { env: { ...(await ownServers()), PORT } });
-    await untilReady(`http://127.0.0.1:${PORT}`);
+    await untilReady(`http://127.0.0.1:${PORT}`, api);
     expect(await end(api, 'SIGTERM')).toBe(0);
   },
 );

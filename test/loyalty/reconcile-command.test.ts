@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { reconcile } from '../../src/workers/index.ts';
 import { testDeps } from '../support/database.ts';
 import { openLedger } from '../support/ledger.ts';
+import { PATIENCE } from '../support/torture.ts';
 
 const deps = await testDeps();
 const sound = await openLedger(deps, { name: 'Sound' });
@@ -22,37 +23,41 @@ function command(args: string[], env: Record<string, string> = {}): Promise<Ende
   });
 }
 
-test('it ends with 0 while every program ties out, and with 1 and the rows when one does not', async () => {
-  const member = await broken.member();
-  await sound.lot(await sound.member(), 10);
-  await broken.lot(member, 10);
-  const before = await command([]);
-  expect([before.code, before.stderr]).toEqual([0, '']);
-  expect(before.stdout).toContain(
-    `Sound (${sound.programId}): 1 members, 1 lots, 0 codes: ties out`,
-  );
-  await deps.db.member.updateMany({ where: { id: member }, data: { debt: 7 } });
-  const after = await command([]);
-  expect([after.code, after.stderr]).toEqual([1, '']);
-  expect(after.stdout).toContain('Sound (');
-  expect(after.stdout).toMatch(
-    new RegExp(`member: cancelled = reversed \\+ forgone \\+ debt +${member} +0 +7`),
-  );
-  const one = await command(['--program', sound.programId]);
-  expect([one.code, one.stdout.includes('Broken')]).toEqual([0, false]);
-  expect((await command([`--program=${broken.programId}`])).code).toBe(1);
-  const { differences } = await reconcile(deps, { programId: broken.programId });
-  expect(differences).toEqual([
-    {
-      invariant: 'member: cancelled = reversed + forgone + debt',
-      subject: member,
-      expected: 0,
-      actual: 7,
-    },
-  ]);
-});
+test(
+  'it ends with 0 while every program ties out, and with 1 and the rows when one does not',
+  PATIENCE,
+  async () => {
+    const member = await broken.member();
+    await sound.lot(await sound.member(), 10);
+    await broken.lot(member, 10);
+    const before = await command([]);
+    expect([before.code, before.stderr]).toEqual([0, '']);
+    expect(before.stdout).toContain(
+      `Sound (${sound.programId}): 1 members, 1 lots, 0 codes: ties out`,
+    );
+    await deps.db.member.updateMany({ where: { id: member }, data: { debt: 7 } });
+    const after = await command([]);
+    expect([after.code, after.stderr]).toEqual([1, '']);
+    expect(after.stdout).toContain('Sound (');
+    expect(after.stdout).toMatch(
+      new RegExp(`member: cancelled = reversed \\+ forgone \\+ debt +${member} +0 +7`),
+    );
+    const one = await command(['--program', sound.programId]);
+    expect([one.code, one.stdout.includes('Broken')]).toEqual([0, false]);
+    expect((await command([`--program=${broken.programId}`])).code).toBe(1);
+    const { differences } = await reconcile(deps, { programId: broken.programId });
+    expect(differences).toEqual([
+      {
+        invariant: 'member: cancelled = reversed + forgone + debt',
+        subject: member,
+        expected: 0,
+        actual: 7,
+      },
+    ]);
+  },
+);
 
-test('it explains itself, and says what it did not understand', async () => {
+test('it explains itself, and says what it did not understand', PATIENCE, async () => {
   const help = await command(['--help']);
   expect([help.code, help.stdout.includes('Usage: npm run reconcile')]).toEqual([0, true]);
   for (const args of [['--nonsense'], ['--program'], ['--program', 'x']])

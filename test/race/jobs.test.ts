@@ -15,6 +15,7 @@ import { end, launch } from '../support/process.ts';
 import { expectSound, overlapping, type Processes, twoProcesses } from '../support/scenes.ts';
 import { type Session, sessions } from '../support/sessions.ts';
 import { luck, PATIENCE, rounds, torture } from '../support/torture.ts';
+import { until as untilTrue } from '../support/until.ts';
 
 let on: Processes;
 let programId: ProgramId;
@@ -73,7 +74,8 @@ test('two processes go on with one job at once: exactly as many codes as were as
 test('a job that is cancelled while it runs leaves nothing, and is never sealed', async () => {
   for (let round = rounds(3, 50); round > 0; round--) {
     const poolId = await draft();
-    const jobId = await start(poolId, 1_000);
+    // More than it could make before it is cancelled, however late that comes.
+    const jobId = await start(poolId, 50_000);
     const going = { programId, jobId, batchSize: 100, mayGoOn: () => true };
     const run = runCodeJob(on.left, going);
     const pause = luck(`cancel ${round}`).below(60);
@@ -86,10 +88,20 @@ test('a job that is cancelled while it runs leaves nothing, and is never sealed'
   await expectSound(on.left, programId);
 });
 
+const WORKER = 'a worker';
 const startWorker = () => {
-  const env = { ...testKeys, DATABASE_URL: on.databaseUrl, REDIS_URL: inject('redisUrl') };
-  return launch('src/worker.ts', { env });
+  const servers = { DATABASE_URL: on.databaseUrl, REDIS_URL: inject('redisUrl') };
+  return launch('src/worker.ts', { env: { ...testKeys, ...servers, PGAPPNAME: WORKER } });
 };
+
+/** A killed worker's last transaction may still be committed: until its connections are gone. */
+const untilGone = () =>
+  untilTrue(async () => {
+    const left = await on.left.db.$queryRaw<unknown[]>`
+      SELECT FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = ${WORKER}`;
+    return left.length === 0;
+  });
 
 /** Until so many codes are there, or the job has ended. */
 async function until(jobId: JobId, done: number): Promise<void> {
@@ -113,6 +125,9 @@ test(
       const { done = 0 } = (await jobOf(jobId)) ?? {};
       await until(jobId, done + 1 + dice.below(count / 10));
       await end(worker, 'SIGKILL');
+      await untilGone();
+      // It was done before it could be killed, where this process was held up.
+      if ((await jobOf(jobId))?.status !== 'RUNNING') break;
       // As if the twenty seconds had passed after which a silent holder is taken for dead.
       await on.left.db.lease.deleteMany({ where: { programId } });
       const there = (await jobOf(jobId))?.done as number;

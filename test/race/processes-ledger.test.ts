@@ -14,7 +14,7 @@ let on: ApiPair;
 beforeAll(async () => {
   on = await startApiPair(deps.config.databaseUrl, ledger.secretKey);
 });
-afterAll(() => on.end());
+afterAll(() => on?.end());
 
 const AWARD = `mutation ($input: AwardPointsInput!) { answer: awardPoints(input: $input) {
   ... on AwardPointsSuccess { batch { id } } ... on Refusal { reason } } }`;

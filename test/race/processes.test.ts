@@ -24,7 +24,7 @@ beforeAll(async () => {
   programId = program.programId;
   on = await startApiPair(deps.config.databaseUrl, program.secretKey);
 });
-afterAll(() => on.end());
+afterAll(() => on?.end());
 
 test('200 claims of one member at two API processes at once: one code', async () => {
   for (let round = rounds(2, 10); round > 0; round--) {
