@@ -144,15 +144,15 @@ describe.each(rootFields)('$type $field.name', ({ rule, ...one }) => {
 /** Everything that the API tells about a program. */
 async function snapshotOf(of: World) {
   const { programId } = of;
-  const where = { where: { programId } };
+  const all = { where: { programId }, orderBy: { id: 'asc' } } as const;
   return {
     program: await deps.db.program.findUnique({ where: { id: programId } }),
-    tiers: await deps.db.tier.findMany(where),
-    pools: await deps.db.pool.findMany(where),
-    codes: await deps.db.code.findMany(where),
-    members: await deps.db.member.findMany(where),
-    redemptions: await deps.db.redemption.findMany(where),
-    keys: await deps.db.secretKey.findMany({ ...where, omit: { lastUsedAt: true } }),
+    tiers: await deps.db.tier.findMany(all),
+    pools: await deps.db.pool.findMany(all),
+    codes: await deps.db.code.findMany(all),
+    members: await deps.db.member.findMany(all),
+    redemptions: await deps.db.redemption.findMany(all),
+    keys: await deps.db.secretKey.findMany({ ...all, omit: { lastUsedAt: true } }),
   };
 }
 
