@@ -211,7 +211,7 @@ const violations: Violations = {
     `INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
      VALUES (:program, :held, :ann, :ann, now())`,
   ],
-  ownership_conflicts_program_id_code_id_other_id_key: [
+  ownership_conflicts_program_id_code_id_owner_id_other_id_key: [
     `INSERT INTO ownership_conflicts (program_id, code_id, owner_id, other_id, at)
      SELECT program_id, code_id, owner_id, other_id, at FROM ownership_conflicts
      WHERE program_id = :program`,

@@ -36,7 +36,7 @@ test('what is not set has the documented default', () => {
   expect(config.metricsToken).toBeUndefined();
   expect(config.sandboxKey).toBeUndefined();
   expect(config.advisor).toBeUndefined();
-  expect(config.advisorPatienceMs).toBe(10_000);
+  expect(config.advisorPatienceMs).toBe(9_500);
   expect(config).toMatchObject({ redisPatienceMs: 1_000, capPatienceMs: 250 });
 });
 

@@ -106,7 +106,7 @@ const violations: Violations = {
     ),
   ],
   ownership_conflicts_of_two: [rivalry(':free, :ann, :ann')],
-  ownership_conflicts_program_id_code_id_other_id_key: [rivalry(':held, :ann, :bob')],
+  ownership_conflicts_program_id_code_id_owner_id_other_id_key: [rivalry(':held, :ann, :bob')],
   ownership_conflicts_kept: [
     'DELETE FROM ownership_conflicts WHERE program_id = :program',
     'UPDATE ownership_conflicts SET owner_id = :bob WHERE program_id = :program',
