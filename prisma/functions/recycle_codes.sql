@@ -9,13 +9,12 @@ RETURNS uuid[] LANGUAGE sql STABLE AS $$
       SELECT FROM redemptions r WHERE r.program_id = p_program AND r.code_id = c.id)
 $$;
 
--- All but those that were put in the place of a code that was handed out: whoever had that one is
--- to have a code again.
+-- All but those that a revocation has put in the place of a code that was handed out: whoever had
+-- that one is to have a code again.
 CREATE OR REPLACE FUNCTION without_stand_ins(p_program uuid, p_codes uuid[])
 RETURNS uuid[] LANGUAGE sql STABLE AS $$
-  SELECT coalesce(array_agg(c.id), '{}') FROM unnest(p_codes) AS c(id)
-  WHERE NOT EXISTS (
-    SELECT FROM codes old WHERE old.program_id = p_program AND old.replaced_by_id = c.id)
+  SELECT coalesce(array_agg(c.id), '{}') FROM codes c
+  WHERE c.program_id = p_program AND c.id = ANY (p_codes) AND c.revocation_id IS NULL
 $$;
 
 -- Gives codes that nobody knows back to their pools: whoever held one may claim anew. The caller

@@ -195,6 +195,7 @@ test('a replacement that was recycled, and is another member’s now, is told to
   } } } }`;
   const { programId } = await aProgram(deps);
   const { id: poolId } = await aPool(deps, { programId, codes: 2 });
+  const again = () => revokeAll(deps, { programId, poolId, replace: true });
   const email = `${unique('owner')}@shop.example`;
   const [owner, other] = [
     await aMember(deps, { programId, email }),
@@ -217,6 +218,11 @@ test('a replacement that was recycled, and is another member’s now, is told to
   });
   expect(await revoke(false)).toMatchObject({ recycled: 1 });
   expect(await wallet()).toEqual([{ status: 'REVOKED', replacedBy: null }]);
+  // Nobody was promised it any more: issued again, and unseen, it is only recycled.
+  const to = { programId, poolId, recipients: [{ memberId: other.id }] };
+  const [next] = (await aCampaign(deps, to)).recipients;
+  await issue(deps, { programId, poolId, recipientId: next as string });
+  expect(await again()).toEqual({ revoked: 0, recycled: 1, replaced: 0 });
   const given = await claimCode(deps, { programId, poolId, memberId: other.id, actor: 'key:a' });
   expect(given).toMatchObject({ ok: true, alreadyClaimed: false });
   expect(await wallet()).toEqual([{ status: 'REVOKED', replacedBy: null }]);

@@ -17,6 +17,8 @@ export type CodeFacts = {
   at?: number;
   seen: boolean;
   replacedBy?: string;
+  /** It took the place of another one, and is still its holder's. */
+  standsIn?: boolean;
 };
 export type Answer = { held: CodeFacts[] } | { free: true } | { refused: string };
 
@@ -144,8 +146,7 @@ export class Oracle {
    */
   replaceAll(pool: string): { revoked: number; recycled: number; replaced: number } | number {
     const held = this.codes.filter((code) => code.pool === pool && code.status === 'ALLOCATED');
-    const standIns = new Set(this.codes.map(({ replacedBy }) => replacedBy));
-    const promised = held.filter(({ id, seen }) => seen || standIns.has(id));
+    const promised = held.filter(({ seen, standsIn }) => seen || standsIn);
     const unseen = held.filter((code) => !promised.includes(code));
     const free = this.codes.filter(
       (code) => code.pool === pool && code.status === 'AVAILABLE' && !code.seen,
@@ -168,7 +169,8 @@ export class Oracle {
 
   private putInPlace(old: CodeFacts, fresh: CodeFacts) {
     const { by, key, owner, match } = old;
-    Object.assign(fresh, { status: 'ALLOCATED', by, key, at: ++this.now, seen: false });
+    Object.assign(fresh, { status: 'ALLOCATED', by, key, at: ++this.now });
+    Object.assign(fresh, { seen: false, standsIn: true });
     if (owner) Object.assign(fresh, { owner, match });
     old.replacedBy = fresh.id;
     const place = this.places.get(old.id);

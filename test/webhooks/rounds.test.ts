@@ -1,6 +1,11 @@
 /** One round of deliveries: what it tries, what it passes by, and where it ends. */
 import { expect, test } from 'vitest';
-import { createWebhook, rotateWebhookSecret, updateWebhook } from '../../src/webhooks/index.ts';
+import {
+  createWebhook,
+  replayWebhook,
+  rotateWebhookSecret,
+  updateWebhook,
+} from '../../src/webhooks/index.ts';
 import { askedUntil, nextAttempt, restUntil } from '../../src/webhooks/schedule.ts';
 import { certificateOf } from '../support/certificate.ts';
 import { firstOfEach, isSigned, startReceiver } from '../support/receiver.ts';
@@ -42,6 +47,22 @@ test('a member’s event that waits in its turn does not keep an endpoint from b
   await shop.round();
   expect(firstOfEach(endpoint).get(well)).toHaveLength(1);
   expect((await shop.row()).failures).toBe(0);
+});
+
+test('a replay ends a rest for good: a probe that was under way and fails begins no other', async () => {
+  const endpoint = await startReceiver(() => 500);
+  const shop = await openTelling(deps, { receiver: endpoint, members: 6 });
+  const { programId, webhookId } = shop;
+  await shop.happen();
+  await shop.deliverUntil(async () => (await shop.row()).resumeAt !== null);
+  clock.move(HOUR);
+  const { length } = endpoint.received;
+  endpoint.answer = () => ({ status: 500, after: 500 });
+  const probing = shop.round();
+  await until(() => endpoint.received.length > length);
+  await replayWebhook(deps, { programId, webhookId, after: '0-0' });
+  await probing;
+  expect((await shop.row()).resumeAt).toBeNull();
 });
 
 test('a round that may not go on leaves the rest of its page to the next, each member in order', async () => {
