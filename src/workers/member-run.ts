@@ -34,7 +34,7 @@ export function ofMembers(task: MemberTask): Task {
     retry: async (deps, of) => {
       const running = begin({ ...of, dueBy: deps.clock.now() });
       await catchUp(deps, running);
-      return running.run;
+      return running.run.scanned > 0 ? running.run : undefined;
     },
   };
 }

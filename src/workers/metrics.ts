@@ -80,21 +80,23 @@ function watchFailures(deps: Deps): void {
   });
 }
 
-/** The same task, with a line in the log, numbers and a span for each run. */
+/** The same task, with a line in the log, numbers and a span for each run, and each further try. */
 export const measured = (task: Task): Task => ({
   ...task,
   run: measuredRun(task.task, task.run),
-  // Of those who failed before nobody may be due yet: that is no run.
-  retry: measuredRun(task.task, task.retry, ({ scanned, failed }) => scanned + failed > 0),
+  retry: measuredRun(task.task, task.retry),
 });
 
-function measuredRun(name: WorkerTask, call: Task['run'], isOne = (_: WorkerRun) => true) {
-  return async (deps: Deps, of: RunOf): Promise<WorkerRun> => {
+/** Where nobody's next attempt is due there is no run. */
+function measuredRun<T extends WorkerRun | undefined>(
+  name: WorkerTask,
+  call: (deps: Deps, of: RunOf) => Promise<T>,
+) {
+  return async (deps: Deps, of: RunOf): Promise<T> => {
     const began = performance.now();
     const about = { programId: of.programId, day: of.day };
     const into = emptyRun(name);
     const say = (run: WorkerRun, message: string) => {
-      if (!isOne(run)) return;
       observe(deps, { run, seconds: (performance.now() - began) / 1000 });
       const { failures, ...counts } = run;
       const members = failures.map(({ memberId }) => memberId);
@@ -102,7 +104,7 @@ function measuredRun(name: WorkerTask, call: Task['run'], isOne = (_: WorkerRun)
     };
     try {
       const run = await traced(`task ${name}`, about, () => call(deps, { ...of, into }));
-      say(run, 'task done');
+      if (run) say(run, 'task done');
       return run;
     } catch (error) {
       say(into, 'task stopped');

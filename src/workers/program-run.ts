@@ -25,11 +25,11 @@ export function ofProgram(task: ProgramTask): Task {
     mayBeDueBy: task.isDue ?? (async () => false),
     run,
     retry: async (deps, of) => {
-      if (task.isTriedElsewhere) return emptyRun(task.task);
+      if (task.isTriedElsewhere) return undefined;
       const dueBy = deps.clock.now();
       const asked = { ...of, task: task.task, until: of.day, after: 0n, limit: 1, dueBy };
       const [due] = await openFailures(deps, asked);
-      return due ? run(deps, of) : emptyRun(task.task);
+      return due && run(deps, of);
     },
   };
 }

@@ -33,8 +33,8 @@ export type Task = {
   /** False: as things are, nothing is due on any day up to this one. */
   mayBeDueBy(deps: Deps, of: OfDay): Promise<boolean>;
   run(deps: Deps, of: RunOf): Promise<WorkerRun>;
-  /** What failed earlier and may be tried again by now, up to a day that is done otherwise. */
-  retry(deps: Deps, of: RunOf): Promise<WorkerRun>;
+  /** What failed earlier and may be tried again by now, if anything, up to a day that is done. */
+  retry(deps: Deps, of: RunOf): Promise<WorkerRun | undefined>;
 };
 
 /** Looked ahead at once: years may have been missed, and most days bring nothing. */
