@@ -169,16 +169,20 @@ function isAtIt(line, lines) {
  */
 async function takeTurn() {
   const me = `${process.pid}@${Date.now()}`;
-  const write = () => appendFileSync(RUNS, `${me}\n`);
-  mkdirSync(GENERATED, { recursive: true });
+  const write = () => {
+    mkdirSync(GENERATED, { recursive: true });
+    appendFileSync(RUNS, `${me}\n`);
+  };
   write();
   process.once('exit', write);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.once(signal, () => process.exit(130));
   for (let told = false; ; told = true) {
-    const lines = readFileSync(RUNS, 'utf8').trim().split('\n');
-    const before = lines.slice(0, lines.indexOf(me));
-    if (!before.some((line) => isAtIt(line, lines))) return;
+    const lines = readOr(RUNS, '').trim().split('\n');
+    const place = lines.indexOf(me);
+    if (place < 0)
+      write(); // somebody has removed all that is generated
+    else if (!lines.slice(0, place).some((line) => isAtIt(line, lines))) return;
     if (!told) console.log('Another run is making the same files: waiting for it ...');
     await sleep(100);
   }

@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process';
 import { open, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
+import { promisify } from 'node:util';
 import { systemRandom } from '../kernel/crypto.ts';
 import { SetupError } from '../kernel/setup-error.ts';
+
+const execute = promisify(execFile);
 
 /**
  * One run for each folder: a second one would take over the first one's database, and stop it when
@@ -66,14 +70,25 @@ async function isAlive(owner: string): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  if (process.platform !== 'linux') return pid !== process.pid;
-  return start !== '' && (await startOf(pid)) === start;
+  if (start === '') return process.platform !== 'linux' && pid !== process.pid;
+  return (await startOf(pid)) === start;
 }
 
-/** When a process began, in the kernel's ticks; undefined for a dead one that nobody has reaped. */
+/**
+ * When a process began, in the kernel's ticks, or to the second as `ps` says; undefined for a dead
+ * one that nobody has reaped.
+ */
 async function startOf(pid: number): Promise<string | undefined> {
+  if (process.platform !== 'linux') return startByPs(pid);
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // The second field is the program's name in brackets, which may hold spaces and brackets itself.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[0] === 'Z' ? undefined : fields[19];
+}
+
+async function startByPs(pid: number): Promise<string | undefined> {
+  const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
+  const asked = execute('ps', ['-o', 'lstart=', '-p', String(pid)], { env });
+  const { stdout } = await asked.catch(() => ({ stdout: '' }));
+  return stdout.trim().replace(/\s+/g, '-') || undefined;
 }
