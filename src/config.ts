@@ -67,7 +67,7 @@ export class ConfigError extends SetupError {
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 // Half a second less than a report may take in all: the answer is still to be written.
 const ADVISOR_PATIENCE_MS = 9_500;
-/** How soon it is taken for being away. */
+/** How soon Redis is taken for being away. */
 export const REDIS_PATIENCE = { redisPatienceMs: 1_000, capPatienceMs: 250 };
 const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal'];
 

@@ -44,7 +44,10 @@ export function parseKeyring(text: string): Keyring {
   return { current: { id, key }, all };
 }
 
-/** AES-256-GCM under a fresh nonce: nonce, ciphertext and tag in one piece. */
+/**
+ * AES-256-GCM under a nonce that no other text has had under this key: nonce, ciphertext and tag in
+ * one piece.
+ */
 export function seal(
   key: Buffer,
   message: { text: string; context: Buffer; nonce: Buffer },

@@ -20,7 +20,7 @@ const LATE = {
 
 /**
  * Facts, and offers that fill their gaps: by the language model within the program's limits, or by
- * rules over the same facts when there is none, or it is of no use within its ten seconds.
+ * rules over the same facts when there is none, or it is of no use in time.
  *
  * Locks: none.
  * Refusals: none; SERVICE_UNAVAILABLE when not even the program itself can be read.

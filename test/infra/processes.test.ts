@@ -1,7 +1,7 @@
 import { expect, inject, test } from 'vitest';
 import { emptyDatabase, testDatabase, testKeys } from '../support/database.ts';
 import { freePort } from '../support/free-port.ts';
-import { end, type Program, runProgram, waitFor } from '../support/process.ts';
+import { end, isRunning, type Program, runProgram, waitFor } from '../support/process.ts';
 import { PATIENCE } from '../support/torture.ts';
 
 async function ownServers(): Promise<Record<string, string>> {
@@ -9,7 +9,7 @@ async function ownServers(): Promise<Record<string, string>> {
 }
 
 async function untilReady(origin: string, program: Program): Promise<void> {
-  while (program.child.exitCode === null) {
+  while (isRunning(program)) {
     const response = await fetch(`${origin}/health/ready`).catch(() => undefined);
     if (response?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -296,6 +296,7 @@ test('SIGKILL of the worker three times in the middle of a campaign: everyone ha
   const { id: poolId } = await aPool(on.left, { programId, codes: count + 100 });
   const id = await aMailing(poolId, addresses(count));
   const dice = luck('kill a campaign');
+  let killed = 0;
   for (let kill = rounds(3, 3); kill > 0; kill--) {
     const worker = startWorker();
     const { issued } = await campaignOf(id);
@@ -304,9 +305,11 @@ test('SIGKILL of the worker three times in the middle of a campaign: everyone ha
     const { status } = await campaignOf(id);
     // It was done before it could be killed, where this process was held up.
     if (status !== 'ISSUING') break;
+    killed += 1;
     // As if the twenty seconds had passed after which a silent holder is taken for dead.
     await on.left.db.lease.deleteMany({ where: { programId } });
   }
+  if (torture) expect(killed).toBe(3);
   const worker = startWorker();
   await until(id, count + 1);
   await end(worker, 'SIGTERM');

@@ -120,6 +120,7 @@ test(
     const count = torture ? 1_000_000 : 30_000;
     const jobId = await start(poolId, count);
     const dice = luck('kill a job');
+    let killed = 0;
     for (let kill = rounds(1, 10); kill > 0; kill--) {
       const worker = startWorker();
       const { done = 0 } = (await jobOf(jobId)) ?? {};
@@ -128,11 +129,13 @@ test(
       await untilGone();
       // It was done before it could be killed, where this process was held up.
       if ((await jobOf(jobId))?.status !== 'RUNNING') break;
+      killed += 1;
       // As if the twenty seconds had passed after which a silent holder is taken for dead.
       await on.left.db.lease.deleteMany({ where: { programId } });
       const there = (await jobOf(jobId))?.done as number;
       expect([await stored(poolId), await available(poolId)]).toEqual([there + 1, 1]);
     }
+    if (torture) expect(killed).toBeGreaterThan(5);
     const worker = startWorker();
     await until(jobId, count);
     await end(worker, 'SIGTERM');

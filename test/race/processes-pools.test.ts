@@ -56,7 +56,7 @@ test('a pause through one process under claims through both: none is issued afte
     const onAnswer = async () => {
       if (--left === 0) paused = pause();
       // However long the pause takes to begin, there are codes left for those who come after it.
-      if (paused && atPause === undefined) await sleep(25);
+      if (paused && atPause === undefined) await sleep(100);
     };
     const queues = Array.from({ length: 24 }, (_, n) => guestsClaim(poolId, { n, onAnswer }));
     const answers = (await Promise.all(queues)).flat();

@@ -3,7 +3,7 @@ import { inject } from 'vitest';
 import { type Body, post } from './api.ts';
 import { testKeys } from './database.ts';
 import { freePort } from './free-port.ts';
-import { end, launch, type Program } from './process.ts';
+import { end, isRunning, launch, type Program } from './process.ts';
 
 export type ApiProcess = {
   /** Throws when the answer has errors, or when there is none because the process has died. */
@@ -38,7 +38,7 @@ const REDEEM = `mutation ($input: RedeemCodeInput!) { answer: redeemCode(input: 
   ... on RedeemCodeSuccess { alreadyRedeemed redemption { id } } ... on Refusal { reason } } }`;
 
 // Within the time of a beforeAll.
-const STARTING_MS = 55_000;
+const STARTING_MS = 110_000;
 
 const AGAIN = ['BUSY', 'CAP_TRACKER_UNAVAILABLE'];
 const TRIES = 10;
@@ -111,7 +111,7 @@ export async function startApiProcess(databaseUrl: string): Promise<ApiProcess> 
 
 async function untilReady(url: string, program: Program): Promise<void> {
   const giveUpAt = performance.now() + STARTING_MS;
-  while (performance.now() < giveUpAt && program.child.exitCode === null) {
+  while (performance.now() < giveUpAt && isRunning(program)) {
     const response = await fetch(`${url}/health/ready`).catch(() => undefined);
     if (response?.status === 200) return;
     await new Promise((resolve) => setTimeout(resolve, 50));

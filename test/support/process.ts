@@ -44,6 +44,9 @@ export function launch(file: string, options: Launch): Program {
   return { child, output: () => output, closed };
 }
 
+export const isRunning = ({ child }: Program): boolean =>
+  child.exitCode === null && child.signalCode === null;
+
 /** Waits until the program has said so; fails with all that it said when it ends before. */
 export async function waitFor(program: Program, said: RegExp): Promise<void> {
   const ended = program.closed.then(() => {
