@@ -169,20 +169,20 @@ function isAtIt(line, lines) {
  */
 async function takeTurn() {
   const me = `${process.pid}@${Date.now()}`;
-  const write = () => {
-    mkdirSync(GENERATED, { recursive: true });
-    appendFileSync(RUNS, `${me}\n`);
-  };
+  const write = () => appendFileSync(RUNS, `${me}\n`);
+  mkdirSync(GENERATED, { recursive: true });
   write();
-  process.once('exit', write);
+  process.once('exit', () => existsSync(RUNS) && write());
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.once(signal, () => process.exit(130));
   for (let told = false; ; told = true) {
     const lines = readOr(RUNS, '').trim().split('\n');
     const place = lines.indexOf(me);
-    if (place < 0)
-      write(); // somebody has removed all that is generated
-    else if (!lines.slice(0, place).some((line) => isAtIt(line, lines))) return;
+    if (place < 0) {
+      console.error(`Somebody has removed ${RUNS} meanwhile: run this again.`);
+      process.exit(1);
+    }
+    if (!lines.slice(0, place).some((line) => isAtIt(line, lines))) return;
     if (!told) console.log('Another run is making the same files: waiting for it ...');
     await sleep(100);
   }

@@ -139,6 +139,20 @@ test('a run waits for one that is still at it, and goes on when that one is done
   expect(await ran()).toEqual(['prisma']);
 });
 
+test('a run whose place in the queue was removed says so, and ends', async () => {
+  const runs = path.join(checkout, 'src/generated/.runs');
+  await ensure('graphql');
+  const other = `${process.pid}@${Date.now()}\n`;
+  await writeFile(runs, other);
+  const waiting = ensure('prisma');
+  await expect.poll(() => readFile(runs, 'utf8'), PATIENCE).not.toBe(other);
+  await rm(path.join(checkout, 'src/generated'), { recursive: true });
+  expect(await waiting).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('run this again'),
+  });
+});
+
 test('what fails is reported with its own words, and is tried again the next time', async () => {
   await ensure();
   await ran();
