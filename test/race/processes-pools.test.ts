@@ -42,9 +42,9 @@ async function guestsClaim(poolId: PoolId, of: { n: number; onAnswer(): Promise<
 }
 
 test('a pause through one process under claims through both: none is issued after its answer', async () => {
-  const CODES = 3_000;
+  const CODES = 1_500;
   const dice = luck('pause');
-  for (let round = rounds(4, 40); round > 0; round--) {
+  for (let round = rounds(3, 40); round > 0; round--) {
     const { id: poolId } = await aPool(deps, { programId, codes: CODES });
     let left = 1 + dice.below(60);
     let atPause: number | undefined;
