@@ -317,7 +317,7 @@ test(
       }
       expect(await world.ledger.differences()).toEqual([]);
     });
-    await fc.assert(property, { numRuns: rounds(10, 2_000), seed, endOnFailure: true });
+    await fc.assert(property, { numRuns: rounds(7, 2_000), seed, endOnFailure: true });
   },
   4 * HOUR,
 );

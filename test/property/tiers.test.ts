@@ -192,7 +192,7 @@ test(
       }
       expect(await world.ledger.differences()).toEqual([]);
     });
-    await fc.assert(property, { numRuns: rounds(3, 300), seed, endOnFailure: true });
+    await fc.assert(property, { numRuns: rounds(2, 300), seed, endOnFailure: true });
   },
   4 * HOUR,
 );

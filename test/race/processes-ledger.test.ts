@@ -38,7 +38,7 @@ const pointsOf = async (memberId: MemberId) => {
 };
 
 test('the same award 50 times at two API processes at once: one lot', async () => {
-  for (let round = rounds(2, 20); round > 0; round--) {
+  for (let round = rounds(1, 20); round > 0; round--) {
     const [memberId, orderId] = [await ledger.member(), unique('order')];
     await Promise.all(times(50, (n) => award(n, { memberId, amount: 70, orderId })));
     expect(await pointsOf(memberId)).toEqual([70]);
@@ -46,7 +46,7 @@ test('the same award 50 times at two API processes at once: one lot', async () =
 });
 
 test('30 awards at the edge of the cap at two API processes at once: the cap exactly', async () => {
-  for (let round = rounds(2, 20); round > 0; round--) {
+  for (let round = rounds(1, 20); round > 0; round--) {
     const memberId = await ledger.member();
     await Promise.all(times(30, (n) => award(n, { memberId, amount: 7 })));
     const points = await pointsOf(memberId);
@@ -57,7 +57,7 @@ test('30 awards at the edge of the cap at two API processes at once: the cap exa
 });
 
 test('awards and spends of one member at two API processes: never negative, ties out', async () => {
-  for (let round = rounds(2, 20); round > 0; round--) {
+  for (let round = rounds(1, 20); round > 0; round--) {
     const memberId = await ledger.member();
     const awards = times(30, (n) => async () => {
       await award(n, { memberId, amount: 5 });
