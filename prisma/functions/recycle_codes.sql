@@ -1,20 +1,16 @@
 -- Those of the codes that somebody holds and nobody knows: none of them was handed out, read,
--- reserved or spent, nor was a redemption of it voided. The caller has locked the rows.
-CREATE OR REPLACE FUNCTION unknown_codes(p_program uuid, p_codes uuid[])
+-- reserved or spent, nor was a redemption of it voided. With replacements, one that took the place
+-- of another counts as known: whoever had that one is to have a code again. The caller has locked
+-- the rows.
+DROP FUNCTION IF EXISTS unknown_codes(uuid, uuid[]);
+CREATE OR REPLACE FUNCTION unknown_codes(p_program uuid, p_job revocations, p_codes uuid[])
 RETURNS uuid[] LANGUAGE sql STABLE AS $$
   SELECT coalesce(array_agg(c.id), '{}') FROM codes c
   WHERE c.program_id = p_program AND c.id = ANY (p_codes)
     AND c.status = 'ALLOCATED' AND c.revealed_at IS NULL
+    AND (c.revocation_id IS NULL OR NOT p_job.replace)
     AND NOT EXISTS (
       SELECT FROM redemptions r WHERE r.program_id = p_program AND r.code_id = c.id)
-$$;
-
--- All but those that a revocation has put in the place of a code that was handed out: whoever had
--- that one is to have a code again.
-CREATE OR REPLACE FUNCTION without_stand_ins(p_program uuid, p_codes uuid[])
-RETURNS uuid[] LANGUAGE sql STABLE AS $$
-  SELECT coalesce(array_agg(c.id), '{}') FROM codes c
-  WHERE c.program_id = p_program AND c.id = ANY (p_codes) AND c.revocation_id IS NULL
 $$;
 
 -- Gives codes that nobody knows back to their pools: whoever held one may claim anew. The caller

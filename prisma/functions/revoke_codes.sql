@@ -54,10 +54,9 @@ BEGIN
   END IF;
 
   IF v_job.campaign_id IS NOT NULL OR v_job.replace AND v_job.batch_id IS NULL THEN
-    v_unknown := unknown_codes(p_program, v_codes);
+    v_unknown := unknown_codes(p_program, v_job, v_codes);
   END IF;
   IF v_job.replace THEN
-    v_unknown := without_stand_ins(p_program, v_unknown);
     stopped_by := closed_pool(p_program, v_job, v_codes);
     IF stopped_by IS NOT NULL THEN
       RETURN;

@@ -96,7 +96,7 @@ export function judgedLookup(reach: Reach): LookupFunction {
 export async function checkReachable(url: URL, reach: Reach): Promise<void> {
   const refusal = badInput('input.url', 'a host with public addresses only');
   if (isForbiddenHost(url, reach)) throw refusal;
-  if (isIP(hostOf(url)) !== 0) return;
+  if (isIP(hostOf(url)) !== 0) return; // judged as it is written, and no name to look up
   const error = await new Promise<Error | null>((resolve) =>
     judgedLookup(reach)(hostOf(url), { all: true }, resolve),
   );

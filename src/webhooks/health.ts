@@ -55,11 +55,6 @@ function note(news: News, { sent, now }: { sent: Sent; now: Date }): void {
 /** Only over what was read: who has changed the endpoint meanwhile has set it to a new start. */
 async function save(deps: Deps, webhook: Webhook, news: News): Promise<void> {
   const { programId, id, url } = webhook;
-  const read = {
-    failures: webhook.failures,
-    failingSince: webhook.failingSince,
-    resumeAt: webhook.resumeAt,
-  };
   const { failures, failingSince } = news;
   const now = deps.clock.now();
   const rests = failingSince !== null && failures >= FAILURES_TO_REST && !news.hasTaken;
@@ -68,7 +63,10 @@ async function save(deps: Deps, webhook: Webhook, news: News): Promise<void> {
   const resumeAt = laterOf(rest, news.askedUntil ?? null);
   const isOver = news.isGone || isLost;
   const { count } = await deps.db.webhook.updateMany({
-    where: { programId, id, url, ...read },
+    where: {
+      ...{ programId, id, url, failures: webhook.failures },
+      ...{ failingSince: webhook.failingSince, resumeAt: webhook.resumeAt },
+    },
     data: { failures, failingSince, resumeAt, ...(isOver && { enabled: false }) },
   });
   if (count === 1 && isOver)
